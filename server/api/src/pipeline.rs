@@ -1,0 +1,207 @@
+//! The stages of a request, in order, for every wire alike.
+//!
+//! A wire (HTTP, gRPC) reads a bounded request and names the operation; from there [`Pipeline::run`] takes it:
+//! 1. count it as in flight;
+//! 2. `make` the typed op, with all checks that need no table;
+//! 3. hand it to the service, and wait no longer than shortly after the request's deadline;
+//! 4. `shape` the answer for the wire;
+//! 5. count, time and log the outcome.
+//!
+//! A panic in any stage is caught, logged and answered as an internal error: it ends one request, not a connection.
+//! A client that goes away drops the future at whichever stage it stands; that is counted too (code `Cancelled`).
+//! What a dropped write came to is unknown to nobody, since nobody waits for it.
+//!
+//! Signatures are accepted and not verified: every caller is the cluster's own account, whether it signed or not.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::FutureExt;
+use trilith_domain::OpError;
+use trilith_domain::ops::{Op, Output};
+use trilith_engine::{Caller, Service};
+
+use crate::context::Context;
+use crate::metrics::Metrics;
+
+/// Bounds of the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a client is expected to wait for an answer.
+    pub deadline: Duration,
+    /// How much longer than the deadline the service may take before its answer is given up.
+    pub grace: Duration,
+    /// A request that took longer is logged as slow.
+    pub slow: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(10),
+            grace: Duration::from_millis(500),
+            slow: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The way from a wire to the service and back.
+pub struct Pipeline {
+    service: Arc<dyn Service>,
+    metrics: Arc<Metrics>,
+    settings: Settings,
+    account: OnceLock<u64>,
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pipeline {
+    /// A pipeline to `service`.
+    pub fn new(service: Arc<dyn Service>, metrics: Arc<Metrics>, settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            service,
+            metrics,
+            settings,
+            account: OnceLock::new(),
+        })
+    }
+
+    /// The service behind it, for health and identity.
+    pub fn service(&self) -> &Arc<dyn Service> {
+        &self.service
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The context of a request that begins now.
+    pub fn begin(&self) -> Context {
+        Context::begin(self.settings.deadline)
+    }
+
+    /// Does one request: see the module's header. `operation` is its name for metrics and logs.
+    pub async fn run<T>(
+        &self,
+        context: &Context,
+        operation: &'static str,
+        make: impl FnOnce() -> Result<Op, OpError>,
+        shape: impl FnOnce(Output) -> T,
+    ) -> Result<T, OpError> {
+        let mut outcome = Outcome::begin(self, context, operation);
+        let work = async { self.execute(context, make()?).await.map(shape) };
+        let result = match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(result) => result,
+            Err(panic) => {
+                let (request_id, text) = (&context.request_id, panic_text(&*panic));
+                tracing::error!(%request_id, operation, panic = text, "a request panicked");
+                Err(OpError::Internal("Internal server error".to_owned()))
+            }
+        };
+        outcome.end(result.as_ref().err());
+        result
+    }
+
+    /// Counts and logs a request that a wire refused before it became an op.
+    pub fn refused(&self, context: &Context, operation: &'static str, code: &'static str) {
+        let took = context.received.elapsed();
+        self.metrics.answered(operation, Some(code), took);
+        tracing::debug!(request_id = %context.request_id, operation, code, ?took, "request refused");
+    }
+
+    async fn execute(&self, context: &Context, op: Op) -> Result<Output, OpError> {
+        let caller = Caller {
+            request_id: Arc::clone(&context.request_id),
+            account: self.account(),
+            deadline: context.deadline,
+        };
+        let limit = tokio::time::Instant::from_std(context.deadline + self.settings.grace);
+        match tokio::time::timeout_at(limit, self.service.execute(&caller, op)).await {
+            Ok(result) => result,
+            Err(_) => Err(OpError::Internal(
+                "The request was not answered in time; its outcome is unknown".to_owned(),
+            )),
+        }
+    }
+
+    /// The cluster's own account, which nobody's identity replaces yet. Asked once it is known for good.
+    fn account(&self) -> u64 {
+        if let Some(account) = self.account.get() {
+            return *account;
+        }
+        let account = self.service.identity().account;
+        if self.service.ready().is_ok() {
+            self.account.get_or_init(|| account);
+        }
+        account
+    }
+}
+
+/// A request in flight; counted as cancelled if it is dropped before its end.
+struct Outcome<'a> {
+    pipeline: &'a Pipeline,
+    context: &'a Context,
+    operation: &'static str,
+    ended: bool,
+}
+
+impl<'a> Outcome<'a> {
+    fn begin(pipeline: &'a Pipeline, context: &'a Context, operation: &'static str) -> Self {
+        pipeline.metrics.in_flight.inc();
+        Self {
+            pipeline,
+            context,
+            operation,
+            ended: false,
+        }
+    }
+
+    fn end(&mut self, error: Option<&OpError>) {
+        self.ended = true;
+        let took = self.context.received.elapsed();
+        self.pipeline
+            .metrics
+            .answered(self.operation, error.map(OpError::name), took);
+        let (request_id, operation) = (&self.context.request_id, self.operation);
+        match error {
+            Some(error @ (OpError::Internal(_) | OpError::Unavailable(_))) => {
+                tracing::error!(%request_id, operation, %error, ?took, "request failed");
+            }
+            _ if took >= self.pipeline.settings.slow => {
+                tracing::warn!(%request_id, operation, code = error.map_or("OK", OpError::name), ?took, "slow request");
+            }
+            _ => {
+                tracing::debug!(%request_id, operation, code = error.map_or("OK", OpError::name), ?took, "request");
+            }
+        }
+    }
+}
+
+impl Drop for Outcome<'_> {
+    fn drop(&mut self) {
+        self.pipeline.metrics.in_flight.dec();
+        if !self.ended {
+            self.pipeline
+                .refused(self.context, self.operation, "Cancelled");
+        }
+    }
+}
+
+/// What a panic said, where it said a text.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text
+    } else {
+        "(no text)"
+    }
+}

@@ -1,0 +1,208 @@
+//! This process's nodes and their way to the others: one node in a server, three in `trilith dev`.
+//!
+//! Every question about a shard is asked of a node: a local one is asked directly, another over the transport. That
+//! is all the difference between one process and many.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use parking_lot::RwLock;
+use trilith_consensus::{
+    Consistency, Host, PeerRequest, PeerResponse, ProposeError, ReadError, Replica, ServiceHandler, Transport,
+    TransportError,
+};
+use trilith_domain::machine::{Command, Reply};
+use trilith_domain::read::{Plan, ReadReply};
+use trilith_values::{NodeId, ShardId};
+
+use crate::forward::{ForwardReply, ForwardRequest, decode, encode};
+
+/// The nodes of this process.
+pub struct Members {
+    hosts: RwLock<Vec<Arc<Host>>>,
+    transport: Option<Arc<dyn Transport>>,
+}
+
+impl Members {
+    /// `transport` reaches nodes of other processes; `None` where there are none.
+    pub fn new(hosts: Vec<Arc<Host>>, transport: Option<Arc<dyn Transport>>) -> Arc<Self> {
+        let members = Arc::new(Self { hosts: RwLock::new(Vec::new()), transport });
+        for host in hosts {
+            members.add(host);
+        }
+        members
+    }
+
+    /// Adds a node to this process.
+    pub fn add(&self, host: Arc<Host>) {
+        host.replicas().set_service(Arc::new(ForwardService { host: Arc::downgrade(&host) }));
+        self.hosts.write().push(host);
+    }
+
+    /// Takes a node out of this process (its folder was replaced).
+    pub fn remove(&self, node: NodeId) -> Option<Arc<Host>> {
+        let mut hosts = self.hosts.write();
+        let at = hosts.iter().position(|host| host.node() == node)?;
+        Some(hosts.remove(at))
+    }
+
+    /// All nodes of this process.
+    pub fn hosts(&self) -> Vec<Arc<Host>> {
+        self.hosts.read().clone()
+    }
+
+    /// The local node with this id.
+    pub fn host(&self, node: NodeId) -> Option<Arc<Host>> {
+        self.hosts.read().iter().find(|host| host.node() == node).cloned()
+    }
+
+    /// Local replicas of a shard.
+    pub fn replicas(&self, shard: ShardId) -> Vec<Replica> {
+        self.hosts.read().iter().filter_map(|host| host.replicas().of_shard(shard)).collect()
+    }
+
+    /// The local replica that leads the shard, if one does.
+    pub fn leading(&self, shard: ShardId) -> Option<Replica> {
+        self.hosts.read().iter().filter_map(|host| host.replicas().of_shard(shard)).find(Replica::leads)
+    }
+
+    /// The node that leads the shard, as far as local replicas know.
+    pub fn leader(&self, shard: ShardId) -> Option<NodeId> {
+        let replicas = self.replicas(shard);
+        if let Some(leading) = replicas.iter().find(|replica| replica.leads()) {
+            return Some(leading.name().node);
+        }
+        replicas.iter().filter_map(Replica::leader).map(|(_, node)| node).next()
+    }
+
+    fn local(&self, node: NodeId, shard: ShardId) -> Option<Option<Replica>> {
+        let host = self.host(node)?;
+        Some(host.replicas().of_shard(shard))
+    }
+
+    /// Proposes on `node`'s replica of the shard.
+    pub async fn write_on(
+        &self,
+        node: NodeId,
+        shard: ShardId,
+        command: &Command,
+        size: usize,
+        deadline: Instant,
+    ) -> Result<Reply, ProposeError> {
+        match self.local(node, shard) {
+            Some(Some(replica)) => replica.propose(command.clone(), size).await,
+            Some(None) => Err(ProposeError::NotProposed { leader: None }),
+            None => {
+                let request = ForwardRequest::Write { shard: shard.0, command: command.clone() };
+                match self.forward(node, &request, deadline).await {
+                    Ok(reply) => reply.into_write(),
+                    Err(TransportError::Unreachable(_)) => Err(ProposeError::NotProposed { leader: None }),
+                    Err(TransportError::NoAnswer(why)) => Err(ProposeError::Unknown(why)),
+                }
+            }
+        }
+    }
+
+    /// Reads on `node`'s replica of the shard.
+    pub async fn read_on(
+        &self,
+        node: NodeId,
+        shard: ShardId,
+        consistency: Consistency,
+        plan: &Plan,
+        deadline: Instant,
+    ) -> Result<ReadReply, ReadError> {
+        match self.local(node, shard) {
+            Some(Some(replica)) => replica.read(consistency, plan).await,
+            Some(None) => Err(ReadError::NotLeader { leader: None }),
+            None => {
+                let request = ForwardRequest::Read { shard: shard.0, mode: consistency.into(), plan: plan.clone() };
+                match self.forward(node, &request, deadline).await {
+                    Ok(reply) => reply.into_read(),
+                    Err(_) => Err(ReadError::NotLeader { leader: None }),
+                }
+            }
+        }
+    }
+
+    /// Asks the leader on `node` up to where a replica must have applied to read strongly.
+    pub async fn read_index_on(&self, node: NodeId, shard: ShardId, deadline: Instant) -> Result<u64, ReadError> {
+        match self.local(node, shard) {
+            Some(Some(replica)) => read_index(&replica).await,
+            Some(None) => Err(ReadError::NotLeader { leader: None }),
+            None => match self.forward(node, &ForwardRequest::ReadIndex { shard: shard.0 }, deadline).await {
+                Ok(reply) => reply.into_index(),
+                Err(_) => Err(ReadError::NotLeader { leader: None }),
+            },
+        }
+    }
+
+    async fn forward(
+        &self,
+        node: NodeId,
+        request: &ForwardRequest,
+        deadline: Instant,
+    ) -> Result<ForwardReply, TransportError> {
+        let Some(transport) = &self.transport else {
+            return Err(TransportError::Unreachable(format!("node {node} is not in this process")));
+        };
+        let call = transport.call(node, PeerRequest::Service(encode(request)));
+        let Ok(answer) = tokio::time::timeout_at(deadline.into(), call).await else {
+            return Err(TransportError::NoAnswer(format!("node {node} did not answer by the deadline")));
+        };
+        match answer? {
+            PeerResponse::Service(body) => {
+                decode(&body).map_err(|e| TransportError::NoAnswer(format!("node {node}: {e}")))
+            }
+            PeerResponse::Raft(_) => Err(TransportError::NoAnswer(format!("node {node} answered another question"))),
+        }
+    }
+}
+
+async fn read_index(replica: &Replica) -> Result<u64, ReadError> {
+    replica.barrier(Consistency::ReadIndex).await?;
+    Ok(replica.applied().index())
+}
+
+/// Answers forwards on behalf of one node.
+struct ForwardService {
+    host: std::sync::Weak<Host>,
+}
+
+impl ServiceHandler for ForwardService {
+    fn serve(&self, _from: NodeId, body: Bytes) -> BoxFuture<'static, Result<Bytes, TransportError>> {
+        let host = self.host.upgrade();
+        Box::pin(async move {
+            let Some(host) = host else {
+                return Err(TransportError::Unreachable("the node is stopping".into()));
+            };
+            let request: ForwardRequest =
+                decode(&body).map_err(|e| TransportError::Unreachable(format!("the forward cannot be read: {e}")))?;
+            Ok(encode(&serve(&host, request).await))
+        })
+    }
+}
+
+async fn serve(host: &Host, request: ForwardRequest) -> ForwardReply {
+    let shard = match &request {
+        ForwardRequest::Write { shard, .. }
+        | ForwardRequest::Read { shard, .. }
+        | ForwardRequest::ReadIndex { shard } => ShardId(*shard),
+    };
+    let Some(replica) = host.replicas().of_shard(shard) else {
+        return ForwardReply::NotHere { leader: None };
+    };
+    match request {
+        ForwardRequest::Write { command, .. } => {
+            let size = borsh::object_length(&command).unwrap_or(0);
+            ForwardReply::of_write(replica.propose(command, size).await)
+        }
+        ForwardRequest::Read { mode, plan, .. } => ForwardReply::of_read(replica.read(mode.into(), &plan).await),
+        ForwardRequest::ReadIndex { .. } => match read_index(&replica).await {
+            Ok(index) => ForwardReply::Index(index),
+            Err(error) => ForwardReply::of_read_error(error),
+        },
+    }
+}

@@ -1,0 +1,100 @@
+//! What a client can be told: one variant per exception of the service that an operation may answer.
+//!
+//! An [`OpError`] is a finished answer. It knows nothing of retries, disks, leaders or transports: whoever meets
+//! one of those turns it into an answer at the edge (`cluster` and `engine` have their own error types for that).
+//! The texts are the service's; where a text is not known for certain, the place that makes it says so.
+
+use std::fmt;
+
+use trilith_values::Item;
+
+/// An answer that reports why an operation was not done, as the service words it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OpError {
+    /// The request itself is wrong; the text names what. `ValidationException`.
+    Validation(String),
+    /// The request body is not the JSON that the operation's shape asks for. `SerializationException`.
+    Serialization(String),
+    /// A condition was false. Carries the item where the caller asked for it. `ConditionalCheckFailedException`.
+    ConditionalCheckFailed {
+        /// The item as it was, when `ReturnValuesOnConditionCheckFailure` is `ALL_OLD` and the item exists.
+        item: Option<Item>,
+    },
+    /// No such table (or tagged resource). `ResourceNotFoundException`.
+    ResourceNotFound(String),
+    /// No such table, as the backup operations say it. `TableNotFoundException`.
+    TableNotFound(String),
+    /// No resource policy is attached. `PolicyNotFoundException`.
+    PolicyNotFound(String),
+    /// The table exists, or is in a state that does not allow the call. `ResourceInUseException`.
+    ResourceInUse(String),
+    /// Too many tables, tags or control operations. `LimitExceededException`.
+    LimitExceeded(String),
+    /// The item is part of a transaction in flight. `TransactionConflictException`.
+    TransactionConflict(String),
+    /// Over the table's own rate. `ProvisionedThroughputExceededException`.
+    ThroughputExceeded(String),
+    /// Over a rate of the service. `ThrottlingException`.
+    Throttling(String),
+    /// The operation does not exist here. `UnknownOperationException`.
+    UnknownOperation,
+    /// A write whose outcome is unknown, or a fault of the server. HTTP 500. `InternalServerError`.
+    Internal(String),
+    /// Not done, and safe to retry: no leader by the deadline, or overload. HTTP 503. `ServiceUnavailable`.
+    Unavailable(String),
+}
+
+impl OpError {
+    /// A `ValidationException` with this text.
+    pub fn validation(text: impl Into<String>) -> Self {
+        Self::Validation(text.into())
+    }
+
+    /// The exception's bare name, as SDKs match it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Validation(_) => "ValidationException",
+            Self::Serialization(_) => "SerializationException",
+            Self::ConditionalCheckFailed { .. } => "ConditionalCheckFailedException",
+            Self::ResourceNotFound(_) => "ResourceNotFoundException",
+            Self::TableNotFound(_) => "TableNotFoundException",
+            Self::PolicyNotFound(_) => "PolicyNotFoundException",
+            Self::ResourceInUse(_) => "ResourceInUseException",
+            Self::LimitExceeded(_) => "LimitExceededException",
+            Self::TransactionConflict(_) => "TransactionConflictException",
+            Self::ThroughputExceeded(_) => "ProvisionedThroughputExceededException",
+            Self::Throttling(_) => "ThrottlingException",
+            Self::UnknownOperation => "UnknownOperationException",
+            Self::Internal(_) => "InternalServerError",
+            Self::Unavailable(_) => "ServiceUnavailable",
+        }
+    }
+
+    /// The text that goes with the name; empty for `UnknownOperationException`.
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Validation(text)
+            | Self::Serialization(text)
+            | Self::ResourceNotFound(text)
+            | Self::TableNotFound(text)
+            | Self::PolicyNotFound(text)
+            | Self::ResourceInUse(text)
+            | Self::LimitExceeded(text)
+            | Self::TransactionConflict(text)
+            | Self::ThroughputExceeded(text)
+            | Self::Throttling(text)
+            | Self::Internal(text)
+            | Self::Unavailable(text) => text,
+            Self::ConditionalCheckFailed { .. } => "The conditional request failed",
+            Self::UnknownOperation => "",
+        }
+    }
+}
+
+impl fmt::Display for OpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name(), self.message())
+    }
+}
+
+impl std::error::Error for OpError {}

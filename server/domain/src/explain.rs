@@ -1,0 +1,114 @@
+//! Readable forms of stored keys, stored values and commands, for logs, error messages, golden tests and the dump
+//! tool. Nothing parses them back. Never fails: what cannot be decoded is shown in hexadecimal, with the reason.
+
+use std::fmt::Write;
+
+use trilith_values::KeyValue;
+
+use crate::catalog::{ClusterRecord, Counters, NodeRecord, ShardRecord, TableRecord};
+use crate::codec::{self, Damage};
+use crate::item::{ItemKey, StoredItem};
+use crate::keyspace::{Family, Key};
+use crate::machine::{Command, CommandBody, MachineRow, PoisonRow};
+use crate::node_key::NodeKey;
+use crate::schema::Span;
+
+/// A key with its family, such as `items/table 7/0000000000000001/"a"/12`.
+pub fn key(family: Family, bytes: &[u8]) -> String {
+    let shown = match Key::decode(family, bytes) {
+        Ok(Key::Item(table, key)) => format!("table {table}/{}", item_key(&key)),
+        Ok(Key::Applied(shard)) => format!("shard {shard}/applied"),
+        Ok(Key::Machine(shard)) => format!("shard {shard}/machine"),
+        Ok(Key::Span(shard, table)) => format!("shard {shard}/span of table {table}"),
+        Ok(Key::Poison { shard, index, n }) => format!("shard {shard}/poison {index}.{n}"),
+        Ok(Key::Cluster) => "catalog/cluster".to_owned(),
+        Ok(Key::Counters) => "catalog/counters".to_owned(),
+        Ok(Key::Table(table)) => format!("catalog/table {table}"),
+        Ok(Key::TableName(account, name)) => format!("catalog/name {account:012}/{name:?}"),
+        Ok(Key::Node(node)) => format!("catalog/node {node}"),
+        Ok(Key::Shard(shard)) => format!("catalog/shard {shard}"),
+        Ok(Key::Join(token)) => format!("catalog/join {token:032x}"),
+        Err(error) => match NodeKey::decode(bytes) {
+            Some(key) if family == Family::Meta => format!("node/{key:?}"),
+            Some(_) | None => format!("{} ({error})", hex(bytes)),
+        },
+    };
+    format!("{}/{shown}", family.name())
+}
+
+/// An item's key, such as `0000000000000001/"a"/12`.
+pub fn item_key(key: &ItemKey) -> String {
+    let mut shown = format!("{:016x}/{}", key.hash, key_value(&key.partition));
+    if let Some(sort) = &key.sort {
+        let _ = write!(shown, "/{}", key_value(sort));
+    }
+    shown
+}
+
+fn key_value(value: &KeyValue) -> String {
+    match value {
+        KeyValue::S(text) => format!("{text:?}"),
+        KeyValue::N(number) => number.to_string(),
+        KeyValue::B(bytes) => format!("x{}", hex(bytes)),
+    }
+}
+
+/// A stored value, by what its key says it is.
+pub fn value(family: Family, key: &[u8], sealed: &[u8]) -> String {
+    let shown = match Key::decode(family, key) {
+        Ok(Key::Item(..)) => item(sealed),
+        Ok(Key::Machine(_)) => row::<MachineRow>(sealed),
+        Ok(Key::Span(..)) => row::<Span>(sealed),
+        Ok(Key::Poison { .. }) => row::<PoisonRow>(sealed),
+        Ok(Key::Cluster) => row::<ClusterRecord>(sealed),
+        Ok(Key::Counters) => row::<Counters>(sealed),
+        Ok(Key::Table(_)) => row::<TableRecord>(sealed),
+        Ok(Key::TableName(..)) => row::<trilith_values::TableId>(sealed),
+        Ok(Key::Node(_)) => row::<NodeRecord>(sealed),
+        Ok(Key::Shard(_)) => row::<ShardRecord>(sealed),
+        Ok(Key::Join(_)) => row::<trilith_values::NodeId>(sealed),
+        // Consensus' own rows, which it explains itself.
+        Ok(Key::Applied(_)) | Err(_) => Ok(hex(sealed)),
+    };
+    shown.unwrap_or_else(|damage| format!("{} ({damage})", hex(sealed)))
+}
+
+fn item(sealed: &[u8]) -> Result<String, Damage> {
+    let stored = StoredItem::open(sealed)?;
+    Ok(format!("{:?} {:?}", stored.header, stored.item()?))
+}
+
+fn row<T: borsh::BorshDeserialize + std::fmt::Debug>(sealed: &[u8]) -> Result<String, Damage> {
+    Ok(format!("{:?}", codec::open_row::<T>(sealed)?))
+}
+
+/// One line about a command, without the content of items.
+pub fn command(command: &Command) -> String {
+    let what = match &command.body {
+        CommandBody::Write(write) => format!(
+            "{} table {}/{}{}",
+            write.action.name(),
+            write.table,
+            item_key(&write.key),
+            if write.condition.is_some() { " if" } else { "" }
+        ),
+        CommandBody::SpanOpen { schema, interval } => {
+            format!("open table {} {:016x}..={:016x}", schema.table, interval.first, interval.last)
+        }
+        CommandBody::SpanAlter { schema } => {
+            format!("alter table {} to version {}", schema.table, schema.version)
+        }
+        CommandBody::SpanDrop { table } => format!("drop table {table}"),
+        CommandBody::Catalog(catalog) => format!("catalog {}", catalog.name()),
+        CommandBody::PlantedPanic => "planted panic".to_owned(),
+    };
+    format!("{}: {what}", command.id)
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

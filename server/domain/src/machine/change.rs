@@ -1,0 +1,188 @@
+//! What a command changes, and what that means for the rows.
+//!
+//! A command answers a list of [`Change`]s. They are made in one place ([`ShardState::make`]), to the state in memory
+//! and to the rows at once, so that neither can run ahead of the other; and what is made goes into the state's hash.
+
+use bytes::Bytes;
+use trilith_values::{CommandId, TableId};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::reply::ReplyBody;
+use super::state::ShardState;
+use super::working::Working;
+use crate::catalog;
+use crate::codec;
+use crate::keyspace::{Family, Key};
+use crate::schema::Span;
+
+/// A change of one row or a run of rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Sets a row.
+    Put {
+        /// The row's family.
+        family: Family,
+        /// The row's key.
+        key: Bytes,
+        /// Its new value, sealed.
+        value: Bytes,
+    },
+    /// Removes a row; there may be none.
+    Delete {
+        /// The row's family.
+        family: Family,
+        /// The row's key.
+        key: Bytes,
+    },
+    /// Removes the rows with `start <= key < end`.
+    DeleteRange {
+        /// The rows' family.
+        family: Family,
+        /// The first key that goes.
+        start: Bytes,
+        /// The first key that stays.
+        end: Bytes,
+    },
+}
+
+/// All effects of a batch, to be written atomically and in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects(pub Vec<Effect>);
+
+impl Effects {
+    /// The runs of rows that it removes whole: once they are synced away, the engine may give their space back.
+    pub fn dropped_ranges(&self) -> impl Iterator<Item = (Family, &Bytes, &Bytes)> {
+        self.0.iter().filter_map(|effect| match effect {
+            Effect::DeleteRange { family, start, end } => Some((*family, start, end)),
+            Effect::Put { .. } | Effect::Delete { .. } => None,
+        })
+    }
+}
+
+/// What a command answers and changes.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) body: ReplyBody,
+    pub(super) changes: Vec<Change>,
+}
+
+impl Outcome {
+    /// An answer that changes nothing.
+    pub(super) fn reply(body: ReplyBody) -> Self {
+        Self { body, changes: Vec::new() }
+    }
+}
+
+/// One change. Each is absolute (the value after it), so making it cannot fail.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Sets or removes a row of an item.
+    Row { family: Family, key: Bytes, value: Option<Bytes> },
+    /// Removes a run of rows.
+    Range { family: Family, start: Bytes, end: Bytes },
+    /// Adds or replaces a span.
+    Span(Box<Span>),
+    /// Sets a span's counters.
+    Count { table: TableId, items: u64, bytes: u64 },
+    /// Removes a span (its rows go by [`Change::Range`]).
+    SpanGone(TableId),
+    /// Changes the catalog.
+    Catalog(catalog::Change),
+}
+
+impl ShardState {
+    /// Makes the changes of one command.
+    pub(super) fn make(&mut self, changes: Vec<Change>, working: &mut Working) {
+        if changes.is_empty() {
+            return;
+        }
+        let mut hasher = EffectHasher::after(self.row.hash);
+        for change in changes {
+            self.make_one(change, working, &mut hasher);
+        }
+        self.row.hash = hasher.digest();
+    }
+
+    fn make_one(&mut self, change: Change, working: &mut Working, hasher: &mut EffectHasher) {
+        match change {
+            Change::Row { family, key, value } => hasher.set(working, family, key, value),
+            Change::Range { family, start, end } => {
+                hasher.feed(b'r', &[family.name().as_bytes(), &start, &end]);
+                working.remove_range(family, start, end);
+            }
+            Change::Span(span) => {
+                let table = span.schema.table;
+                hasher.feed(b's', &[&borsh::to_vec(&span).expect("a vector takes any bytes")]);
+                self.spans.insert(table, *span);
+                working.touch_span(table);
+            }
+            Change::Count { table, items, bytes } => {
+                let counted = [table.0, items, bytes].map(u64::to_le_bytes);
+                hasher.feed(b'c', &[counted.as_flattened()]);
+                let span = self.spans.get_mut(&table).expect("a counted span is owned");
+                (span.items, span.bytes) = (items, bytes);
+                working.touch_span(table);
+            }
+            Change::SpanGone(table) => {
+                hasher.feed(b'g', &[&table.0.to_le_bytes()]);
+                self.spans.remove(&table);
+                working.touch_span(table);
+            }
+            Change::Catalog(change) => {
+                for (key, value) in self.catalog.make(change) {
+                    hasher.set(working, Family::Meta, key.encode(), value);
+                }
+            }
+        }
+    }
+
+    /// Sets a command aside that panicked: records it, counts it, and lets it into the hash.
+    pub(super) fn set_aside(&mut self, command: CommandId, key: &Key, row: Bytes, working: &mut Working) {
+        let mut hasher = EffectHasher::after(self.row.hash);
+        // Neither the place in the log (which is not the state's) nor the text (which may differ between versions).
+        hasher.feed(b'p', &[&command.0.to_le_bytes()]);
+        self.row.hash = hasher.digest();
+        self.row.poisoned += 1;
+        working.set(key.family(), key.encode(), Some(row));
+    }
+
+    /// The rows of the state itself that a batch has changed: touched spans, and the machine's row.
+    pub(super) fn store(&self, working: &mut Working) {
+        for table in working.take_touched_spans() {
+            let row = self.spans.get(&table).map(codec::seal_row);
+            working.set(Family::Meta, Key::Span(self.shard(), table).encode(), row);
+        }
+        let (key, value) = self.machine_row();
+        working.set(Family::Meta, key, Some(value));
+    }
+}
+
+/// The rolling hash of a shard's effects.
+struct EffectHasher(Xxh3);
+
+impl EffectHasher {
+    fn after(hash: u64) -> Self {
+        Self(Xxh3::with_seed(hash))
+    }
+
+    fn set(&mut self, working: &mut Working, family: Family, key: Bytes, value: Option<Bytes>) {
+        match &value {
+            Some(value) => self.feed(b'w', &[family.name().as_bytes(), &key, value]),
+            None => self.feed(b'd', &[family.name().as_bytes(), &key]),
+        }
+        working.set(family, key, value);
+    }
+
+    /// Every part with its length, so that no two effects look alike.
+    fn feed(&mut self, kind: u8, parts: &[&[u8]]) {
+        self.0.update(&[kind]);
+        for part in parts {
+            self.0.update(&(part.len() as u64).to_le_bytes());
+            self.0.update(part);
+        }
+    }
+
+    fn digest(&self) -> u64 {
+        self.0.digest()
+    }
+}

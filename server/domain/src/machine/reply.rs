@@ -1,0 +1,61 @@
+//! Replies: what a command answers. A failing condition is a reply like any other; only a disk fault is none.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use trilith_values::{Item, SchemaVersion};
+
+use crate::catalog::CatalogReply;
+use crate::codec::items;
+use crate::time::Stamp;
+
+/// The answer to one command, with the stamp it was applied under.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Reply {
+    /// When: also the item's new version where the command wrote one.
+    pub stamp: Stamp,
+    /// What.
+    pub body: ReplyBody,
+}
+
+/// What a command answers.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub enum ReplyBody {
+    /// The write happened (or had nothing to change).
+    Written(Written),
+    /// The condition was false; nothing changed.
+    ConditionFailed {
+        /// The item, where the command asked for it and it exists.
+        #[borsh(serialize_with = "items::write_option", deserialize_with = "items::read_option")]
+        item: Option<Item>,
+        /// Its size in bytes, 0 where there is none: failed writes are charged by it.
+        old_size: u64,
+        /// Size of the item that was proposed, as far as it is known without evaluating an update.
+        new_size: u64,
+    },
+    /// The write was refused for what the item is or would become (size, types, paths): the text of a ValidationException.
+    Invalid(String),
+    /// This shard does not own the key (the span moved, or the table is gone). Nothing changed; look again.
+    NotMine,
+    /// Bound to another version of the descriptor than the shard has. Nothing changed; bind again.
+    SchemaMismatch {
+        /// The shard's version.
+        current: SchemaVersion,
+    },
+    /// A span command was applied (or had been before).
+    SpanDone,
+    /// The catalog's answer.
+    Catalog(CatalogReply),
+    /// Applying the command panicked; it was set aside, alike on every replica, and changed nothing.
+    Poisoned,
+}
+
+/// A write that happened.
+#[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Written {
+    /// The image that [`ReturnValues`](super::command::ReturnValues) asked for; `None` where there is nothing to return.
+    #[borsh(serialize_with = "items::write_option", deserialize_with = "items::read_option")]
+    pub attributes: Option<Item>,
+    /// Size of the item before, bytes; 0 where there was none.
+    pub old_size: u64,
+    /// Size of the item after, bytes; 0 where there is none.
+    pub new_size: u64,
+}

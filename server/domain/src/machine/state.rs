@@ -1,0 +1,162 @@
+//! What a shard keeps in memory: the little that applies and reads need at every step.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use bytes::Bytes;
+use trilith_values::{CommandId, ShardId, TableId};
+
+use crate::catalog::Catalog;
+use crate::codec::{self, Damage};
+use crate::keyspace::{CATALOG_SHARD, Family, Key, Prefix};
+use crate::read::{Spans, View, ViewError};
+use crate::schema::Span;
+use crate::time::Stamp;
+
+/// The version of the rules by which commands apply. A shard's own version is part of its state and is raised only by
+/// a logged command, so that replicas of mixed versions go on applying alike.
+pub const MACHINE_VERSION: u32 = 1;
+
+/// The state of a shard besides its items. Changed by [`apply`](super::apply()) alone, and stored with the effects of
+/// the same batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShardState {
+    shard: ShardId,
+    pub(super) row: MachineRow,
+    pub(super) spans: BTreeMap<TableId, Span>,
+    /// Empty in every shard but the catalog's own.
+    pub(super) catalog: Box<Catalog>,
+}
+
+/// The stored form of what is not spans and catalog.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct MachineRow {
+    /// By which rules the shard applies ([`MACHINE_VERSION`]).
+    pub machine_version: u32,
+    /// Stamp of the last command.
+    pub last_stamp: Stamp,
+    /// Commands set aside because they panicked.
+    pub poisoned: u64,
+    /// Hash over all effects since the shard began.
+    pub hash: u64,
+}
+
+/// The record of a command that panicked.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PoisonRow {
+    /// The stamp it would have had.
+    pub stamp: Stamp,
+    /// Its id.
+    pub command: CommandId,
+    /// What it was, in one line.
+    pub what: String,
+    /// What the panic said.
+    pub text: String,
+}
+
+impl ShardState {
+    /// A shard without spans, before its first command.
+    pub fn new(shard: ShardId) -> Self {
+        let row = MachineRow {
+            machine_version: MACHINE_VERSION,
+            last_stamp: Stamp::ZERO,
+            poisoned: 0,
+            hash: 0,
+        };
+        Self { shard, row, spans: BTreeMap::new(), catalog: Box::default() }
+    }
+
+    /// Reads the state back from its rows; a shard without rows is new.
+    ///
+    /// # Errors
+    /// [`ViewError`] when a row cannot be read, is damaged, or is of a later machine version.
+    pub fn load(shard: ShardId, view: &dyn View) -> Result<Self, ViewError> {
+        let mut state = Self::new(shard);
+        let key = Key::Machine(shard).encode();
+        if let Some(sealed) = view.get(Family::Meta, &key)? {
+            state.row = codec::open_row(&sealed)
+                .and_then(|row: MachineRow| match row.machine_version {
+                    ..=MACHINE_VERSION => Ok(row),
+                    newer => Err(Damage::MachineVersion(newer)),
+                })
+                .map_err(|damage| damage.at(Family::Meta, &key))?;
+        }
+        scan_rows(view, &Prefix::Spans(shard), |_, span: Span| {
+            state.spans.insert(span.schema.table, span);
+        })?;
+        if shard == CATALOG_SHARD {
+            *state.catalog = Catalog::load(view)?;
+        }
+        Ok(state)
+    }
+
+    /// Which shard it is.
+    pub fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// By which rules it applies.
+    pub fn machine_version(&self) -> u32 {
+        self.row.machine_version
+    }
+
+    /// Stamp of the last command.
+    pub fn last_stamp(&self) -> Stamp {
+        self.row.last_stamp
+    }
+
+    /// Commands set aside because they panicked, since the shard began. Above 0 calls for attention.
+    pub fn poisoned(&self) -> u64 {
+        self.row.poisoned
+    }
+
+    /// Hash over all effects since the shard began: equal on replicas that have applied the same log.
+    pub fn hash(&self) -> u64 {
+        self.row.hash
+    }
+
+    /// The spans it owns, by table.
+    pub fn spans(&self) -> &BTreeMap<TableId, Span> {
+        &self.spans
+    }
+
+    /// The catalog; empty in every shard but [`CATALOG_SHARD`].
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The row of what is not spans and catalog.
+    pub(super) fn machine_row(&self) -> (Bytes, Bytes) {
+        (Key::Machine(self.shard).encode(), codec::seal_row(&self.row))
+    }
+}
+
+impl Spans for ShardState {
+    fn span(&self, table: TableId) -> Result<Option<Span>, ViewError> {
+        Ok(self.spans.get(&table).cloned())
+    }
+}
+
+/// Reads all rows under a prefix of the Meta family.
+pub(crate) fn scan_rows<T: BorshDeserialize>(
+    view: &dyn View,
+    prefix: &Prefix,
+    mut each: impl FnMut(&[u8], T),
+) -> Result<(), ViewError> {
+    let (start, end) = prefix.range();
+    let mut fault = None;
+    view.scan(Family::Meta, &start, &end, false, &mut |key, sealed| {
+        match codec::open_row(sealed) {
+            Ok(row) => {
+                each(key, row);
+                ControlFlow::Continue(())
+            }
+            Err(damage) => {
+                fault = Some(damage.at(Family::Meta, key));
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    fault.map_or(Ok(()), |fault| Err(fault.into()))
+}

@@ -1,0 +1,116 @@
+//! What Query and Scan have in common: what a page shows, where it starts, how it is answered.
+
+use trilith_values::Item;
+
+use super::options::Select;
+use super::types::{PageOutput, ReturnConsumed};
+use super::{TableRef, keys};
+use crate::capacity;
+use crate::catalog::TableRecord;
+use crate::error::OpError;
+use crate::expr::{Condition, ExpressionKind, Placeholders, Projection};
+use crate::item::ItemKey;
+use crate::limits;
+use crate::read::{Page, PageShape};
+
+/// The options of a page, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageOptions {
+    /// Items evaluated at the most.
+    pub limit: Option<u64>,
+    /// Whether every earlier write must be seen.
+    pub consistent: bool,
+    /// `ExclusiveStartKey`, unchecked.
+    pub start: Option<Item>,
+    /// Keeps an item only if it holds.
+    pub filter: Option<Condition>,
+    /// What of each item; `None` is all.
+    pub projection: Option<Projection>,
+    /// `Select: COUNT`.
+    pub count_only: bool,
+    /// `ReturnConsumedCapacity`.
+    pub consumed: ReturnConsumed,
+}
+
+impl PageOptions {
+    /// The bounds and shape of a whole page.
+    pub(super) fn shape(&self) -> PageShape {
+        PageShape {
+            limit: self.limit,
+            max_bytes: limits::PAGE_BYTES_MAX,
+            filter: self.filter.clone(),
+            projection: self.projection.clone(),
+            count_only: self.count_only,
+        }
+    }
+
+    /// The answer, from all that was read for it.
+    pub(super) fn output(&self, table: &TableRef, record: &TableRecord, page: Page) -> PageOutput {
+        let units = capacity::read_units(page.bytes, self.consistent);
+        PageOutput {
+            items: (!self.count_only).then_some(page.items),
+            count: page.count,
+            scanned_count: page.scanned,
+            last_evaluated_key: page.last.map(|key| keys::item_of_key(record, &key)),
+            consumed_capacity: capacity::consumed(table.given(), units, self.consumed),
+        }
+    }
+
+    /// The key that the page starts after, checked against the table.
+    pub(super) fn start_key(&self, record: &TableRecord) -> Result<Option<ItemKey>, OpError> {
+        let Some(start) = &self.start else {
+            return Ok(None);
+        };
+        if start.len() != 1 + usize::from(record.definition.range.is_some()) {
+            return Err(OpError::validation(
+                "Exclusive Start Key must have same size as table's key schema",
+            ));
+        }
+        let key = keys::key_of_map(record, start).map_err(|error| {
+            OpError::Validation(format!(
+                "The provided starting key is invalid: {}",
+                error.message()
+            ))
+        })?;
+        Ok(Some(key))
+    }
+}
+
+/// `Select` against the projection; answers whether only counts are asked for.
+pub(super) fn check_select(select: Option<Select>, projected: bool) -> Result<bool, OpError> {
+    match (select, projected) {
+        (None | Some(Select::SpecificAttributes), true)
+        | (None | Some(Select::AllAttributes), false) => Ok(false),
+        (Some(Select::Count), false) => Ok(true),
+        (Some(Select::SpecificAttributes), false) => Err(OpError::validation(
+            "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+        )),
+        (Some(Select::AllProjectedAttributes), false) => Err(OpError::validation(
+            "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
+        )),
+        (Some(select), true) => Err(OpError::Validation(format!(
+            "Cannot specify the ProjectionExpression when choosing to get {}",
+            select.as_str()
+        ))),
+    }
+}
+
+/// Reads the filter and the projection, where there are any.
+pub(super) fn read_expressions(
+    placeholders: &mut Placeholders<'_>,
+    filter: Option<&str>,
+    projection: Option<&str>,
+) -> Result<(Option<Condition>, Option<Projection>), OpError> {
+    let filter = filter
+        .map(|text| placeholders.condition(ExpressionKind::Filter, text))
+        .transpose()?;
+    let projection = projection
+        .map(|text| placeholders.projection(text))
+        .transpose()?;
+    Ok((filter, projection))
+}
+
+/// A `Limit` that passed its constraint.
+pub(super) fn limit(value: Option<i64>) -> Option<u64> {
+    value.map(i64::unsigned_abs)
+}

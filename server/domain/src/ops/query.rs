@@ -1,0 +1,176 @@
+//! Query: a page of one partition in the order of its sort keys. One partition lies in one shard, so one plan does it.
+
+use trilith_values::Item;
+
+use super::page::{self, PageOptions};
+use super::types::{Names, NotBuilt, PageOutput, ValueFault, Values};
+use super::{TableRef, keys, write};
+use crate::catalog::TableRecord;
+use crate::error::OpError;
+use crate::expr::{BoundKeyCondition, Condition, ExpressionKind, KeyCondition};
+use crate::item::ItemKey;
+use crate::read::{Page, Plan, QueryPlan};
+use crate::validate::{self, CHECKED, Constraints};
+
+/// What Query is asked. See [`super::types`] on how members arrive.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueryInput {
+    /// `TableName`.
+    pub table_name: Option<String>,
+    /// `Select`.
+    pub select: Option<String>,
+    /// `Limit`.
+    pub limit: Option<i64>,
+    /// `ConsistentRead`.
+    pub consistent_read: Option<bool>,
+    /// `ScanIndexForward`.
+    pub scan_index_forward: Option<bool>,
+    /// `ExclusiveStartKey`.
+    pub exclusive_start_key: Option<Item>,
+    /// `ReturnConsumedCapacity`.
+    pub return_consumed_capacity: Option<String>,
+    /// `ProjectionExpression`.
+    pub projection_expression: Option<String>,
+    /// `FilterExpression`.
+    pub filter_expression: Option<String>,
+    /// `KeyConditionExpression`.
+    pub key_condition_expression: Option<String>,
+    /// `ExpressionAttributeNames`.
+    pub expression_attribute_names: Option<Names>,
+    /// `ExpressionAttributeValues`.
+    pub expression_attribute_values: Option<Values>,
+    /// Members that were sent and are not built.
+    pub not_built: NotBuilt,
+    /// First fault met while decoding attribute values.
+    pub value_fault: ValueFault,
+}
+
+/// Query, parsed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// The table.
+    pub table: TableRef,
+    /// Which partition and sort keys, with no table in mind yet.
+    pub key_condition: KeyCondition,
+    /// Ascending.
+    pub forward: bool,
+    /// What the page shows.
+    pub options: PageOptions,
+}
+
+impl Query {
+    /// All checks that need no table.
+    pub fn parse(input: QueryInput) -> Result<Self, OpError> {
+        let mut check = Constraints::new();
+        let table = check.table("tableName", input.table_name.as_deref());
+        let select = check.select(input.select.as_deref());
+        check.at_least("limit", input.limit, 1);
+        let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
+        check.finish()?;
+        validate::refuse_not_built(&input.not_built)?;
+
+        let key_text = input.key_condition_expression.as_deref();
+        let filter = input.filter_expression.as_deref();
+        let projection = input.projection_expression.as_deref();
+        let mut placeholders = write::placeholders(
+            input.expression_attribute_names.as_ref(),
+            input.expression_attribute_values.as_ref(),
+            input.value_fault,
+            &[
+                (ExpressionKind::Filter, filter.is_some()),
+                (ExpressionKind::KeyCondition, key_text.is_some()),
+                (ExpressionKind::Projection, projection.is_some()),
+            ],
+        )?;
+        let count_only = page::check_select(select, projection.is_some())?;
+        let key_text = key_text.ok_or_else(no_key_condition)?;
+        let key_condition = placeholders.key_condition(key_text)?;
+        let (filter, projection) = page::read_expressions(&mut placeholders, filter, projection)?;
+        placeholders.finish()?;
+        let options = PageOptions {
+            limit: page::limit(input.limit),
+            consistent: input.consistent_read.unwrap_or(false),
+            start: input.exclusive_start_key,
+            filter,
+            projection,
+            count_only,
+            consumed,
+        };
+        let forward = input.scan_index_forward.unwrap_or(true);
+        Ok(Self {
+            table: table.expect(CHECKED),
+            key_condition,
+            forward,
+            options,
+        })
+    }
+
+    /// The plan for this table.
+    pub fn bind(&self, record: &TableRecord) -> Result<Plan, OpError> {
+        keys::check_usable(record)?;
+        let hash = &record.definition.hash;
+        let range = record
+            .definition
+            .range
+            .as_ref()
+            .map(|range| (range.name.as_str(), range.kind));
+        let bound = self.key_condition.bind(&hash.name, hash.kind, range)?;
+        if let Some(filter) = &self.options.filter {
+            check_filter(record, filter)?;
+        }
+        let start_after = self.options.start_key(record)?;
+        if let Some(start) = &start_after {
+            check_start(&bound, start)?;
+        }
+        Ok(Plan::Query(QueryPlan {
+            table: record.id,
+            schema: record.version,
+            hash: trilith_values::key::partition_hash(record.seed, &bound.hash),
+            partition: bound.hash,
+            range: bound.range,
+            forward: self.forward,
+            start_after,
+            shape: self.options.shape(),
+        }))
+    }
+
+    /// The answer, from the page that was read.
+    pub fn shape(&self, record: &TableRecord, page: Page) -> PageOutput {
+        self.options.output(&self.table, record, page)
+    }
+}
+
+fn no_key_condition() -> OpError {
+    OpError::validation(
+        "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+    )
+}
+
+/// A query's filter speaks of what is not in the key: the key condition is there for the rest.
+fn check_filter(record: &TableRecord, filter: &Condition) -> Result<(), OpError> {
+    match filter
+        .paths()
+        .map(|path| path.root())
+        .find(|name| keys::is_key_attribute(record, name))
+    {
+        None => Ok(()),
+        Some(name) => Err(OpError::Validation(format!(
+            "Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
+        ))),
+    }
+}
+
+/// A page starts inside what the query covers.
+fn check_start(bound: &BoundKeyCondition, start: &ItemKey) -> Result<(), OpError> {
+    if start.partition != bound.hash {
+        return Err(OpError::validation(
+            "The provided starting key is outside query boundaries based on provided conditions",
+        ));
+    }
+    match (&bound.range, &start.sort) {
+        (Some(range), Some(sort)) if !range.matches(sort) => Err(OpError::validation(
+            "The provided starting key does not match the range key predicate",
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,316 @@
+//! Shapes that several operations share: parts of inputs as front ends fill them, parts of outputs as they show them.
+//!
+//! An input is wire-neutral. Each member of the service's API is a field in snake case, and every field is optional,
+//! required members too: what is missing, too long or of an unknown enum value becomes the service's own text in
+//! `parse`, in one place for all front ends. Front ends decide nothing but JSON (or protobuf) types.
+//!
+//! Two fields carry what a front end knows and a plain value cannot hold:
+//! - `not_built`: wire names of members that the service has, that were sent with an effect, and that are not built
+//!   here. Never a silent success: `parse` refuses them by name. Members sent without an effect (`null`,
+//!   `StreamEnabled: false`) are not reported.
+//! - `value_fault`: the first fault met while attribute values were decoded (see [`super::value_rules`]). The service
+//!   reports it after constraints and parameter combinations, so decoding goes on and `parse` chooses the moment.
+//!   The member whose decoding failed is `Some` with what could be decoded.
+
+use std::collections::BTreeMap;
+
+use trilith_values::{Item, Map};
+
+use crate::catalog::{BillingMode, TableClass, TableStatus};
+use crate::error::OpError;
+use crate::time::Stamp;
+
+/// `ExpressionAttributeNames`: `#alias` to attribute name.
+pub type Names = BTreeMap<String, String>;
+/// `ExpressionAttributeValues`: `:placeholder` to value.
+pub type Values = Map;
+/// See the module's header.
+pub type NotBuilt = Vec<&'static str>;
+/// See the module's header.
+pub type ValueFault = Option<OpError>;
+
+/// An element of `KeySchema`, in and out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeySchemaElement {
+    /// `AttributeName`.
+    pub attribute_name: Option<String>,
+    /// `KeyType`: `HASH` or `RANGE`.
+    pub key_type: Option<String>,
+}
+
+/// An element of `AttributeDefinitions`, in and out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttributeDefinition {
+    /// `AttributeName`.
+    pub attribute_name: Option<String>,
+    /// `AttributeType`: `S`, `N` or `B`.
+    pub attribute_type: Option<String>,
+}
+
+/// `ProvisionedThroughput` of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThroughputInput {
+    /// `ReadCapacityUnits`.
+    pub read_capacity_units: Option<i64>,
+    /// `WriteCapacityUnits`.
+    pub write_capacity_units: Option<i64>,
+}
+
+/// `OnDemandThroughput`, in and out. -1 stands for "no maximum".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnDemandThroughput {
+    /// `MaxReadRequestUnits`.
+    pub max_read_request_units: Option<i64>,
+    /// `MaxWriteRequestUnits`.
+    pub max_write_request_units: Option<i64>,
+}
+
+/// `WarmThroughput` of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WarmThroughputInput {
+    /// `ReadUnitsPerSecond`.
+    pub read_units_per_second: Option<i64>,
+    /// `WriteUnitsPerSecond`.
+    pub write_units_per_second: Option<i64>,
+}
+
+/// A tag, in and out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tag {
+    /// `Key`.
+    pub key: Option<String>,
+    /// `Value`.
+    pub value: Option<String>,
+}
+
+/// The input of operations whose only member is the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableInput {
+    /// `TableName`: a name, or an ARN where the operation takes one.
+    pub table_name: Option<String>,
+}
+
+/// Capacity in halves of a unit, the smallest amount the service charges (an eventually consistent read of up to
+/// 4 KB). An integer, so that sums are exact and alike everywhere; front ends show it as a double.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HalfUnits(pub u64);
+
+impl HalfUnits {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// Whole units.
+    pub const fn whole(units: u64) -> Self {
+        Self(units * 2)
+    }
+
+    /// For display: exact below 2^53 halves.
+    pub fn as_f64(self) -> f64 {
+        self.0 as f64 / 2.0
+    }
+}
+
+impl std::ops::Add for HalfUnits {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl std::iter::Sum for HalfUnits {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::ZERO, |sum, one| sum + one)
+    }
+}
+
+/// `ConsumedCapacity`: what one table was charged for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsumedCapacity {
+    /// `TableName`, as the request named it (an ARN stays an ARN).
+    pub table_name: String,
+    /// `CapacityUnits`: the total, indexes included.
+    pub capacity_units: HalfUnits,
+    /// `Table.CapacityUnits`: the table's own part; present for `INDEXES` only.
+    pub table: Option<HalfUnits>,
+}
+
+/// `ReturnConsumedCapacity`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReturnConsumed {
+    /// `NONE`: the member is left out.
+    #[default]
+    None,
+    /// `TOTAL`.
+    Total,
+    /// `INDEXES`.
+    Indexes,
+}
+
+/// What PutItem, UpdateItem and DeleteItem answer. `ItemCollectionMetrics` needs a local index, so it never appears yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WriteOutput {
+    /// `Attributes`; left out where there is nothing to return.
+    pub attributes: Option<Item>,
+    /// `ConsumedCapacity`.
+    pub consumed_capacity: Option<ConsumedCapacity>,
+}
+
+/// What Query and Scan answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PageOutput {
+    /// `Items`; `None` (left out) for `Select: COUNT`, else present even when empty.
+    pub items: Option<Vec<Item>>,
+    /// `Count`.
+    pub count: u64,
+    /// `ScannedCount`.
+    pub scanned_count: u64,
+    /// `LastEvaluatedKey`.
+    pub last_evaluated_key: Option<Item>,
+    /// `ConsumedCapacity`.
+    pub consumed_capacity: Option<ConsumedCapacity>,
+}
+
+/// `ProvisionedThroughputDescription`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThroughputDescription {
+    /// `LastIncreaseDateTime`.
+    pub last_increase: Option<Stamp>,
+    /// `LastDecreaseDateTime`.
+    pub last_decrease: Option<Stamp>,
+    /// `NumberOfDecreasesToday`.
+    pub decreases_today: u64,
+    /// `ReadCapacityUnits`.
+    pub read_capacity_units: i64,
+    /// `WriteCapacityUnits`.
+    pub write_capacity_units: i64,
+}
+
+/// `BillingModeSummary`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BillingModeSummary {
+    /// `BillingMode`.
+    pub billing_mode: BillingMode,
+    /// `LastUpdateToPayPerRequestDateTime`.
+    pub last_update_to_pay_per_request: Option<Stamp>,
+}
+
+/// `TableClassSummary`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableClassSummary {
+    /// `TableClass`.
+    pub table_class: TableClass,
+    /// `LastUpdateDateTime`.
+    pub last_update: Option<Stamp>,
+}
+
+/// `TableWarmThroughputDescription`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WarmThroughputDescription {
+    /// `ReadUnitsPerSecond`.
+    pub read_units_per_second: i64,
+    /// `WriteUnitsPerSecond`.
+    pub write_units_per_second: i64,
+    /// `Status`.
+    pub status: TableStatus,
+}
+
+/// `TableDescription`. Stamps are shown as epoch seconds with a fraction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableDescription {
+    /// `AttributeDefinitions`; left out while the table is deleted.
+    pub attribute_definitions: Option<Vec<AttributeDefinition>>,
+    /// `TableName`.
+    pub table_name: String,
+    /// `KeySchema`; left out while the table is deleted.
+    pub key_schema: Option<Vec<KeySchemaElement>>,
+    /// `TableStatus`.
+    pub table_status: TableStatus,
+    /// `CreationDateTime`; left out while the table is deleted.
+    pub creation_date_time: Option<Stamp>,
+    /// `ProvisionedThroughput`.
+    pub provisioned_throughput: ThroughputDescription,
+    /// `TableSizeBytes`.
+    pub table_size_bytes: u64,
+    /// `ItemCount`.
+    pub item_count: u64,
+    /// `TableArn`.
+    pub table_arn: String,
+    /// `TableId`, a lower-case UUID.
+    pub table_id: String,
+    /// `BillingModeSummary`.
+    pub billing_mode_summary: Option<BillingModeSummary>,
+    /// `TableClassSummary`.
+    pub table_class_summary: Option<TableClassSummary>,
+    /// `DeletionProtectionEnabled`.
+    pub deletion_protection_enabled: bool,
+    /// `OnDemandThroughput`.
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// `WarmThroughput`.
+    pub warm_throughput: Option<WarmThroughputDescription>,
+}
+
+/// The keys of one table that a BatchGetItem asks for, in and out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeysAndAttributes {
+    /// `Keys`.
+    pub keys: Option<Vec<Item>>,
+    /// `ConsistentRead`.
+    pub consistent_read: Option<bool>,
+    /// `ProjectionExpression`.
+    pub projection_expression: Option<String>,
+    /// `ExpressionAttributeNames`.
+    pub expression_attribute_names: Option<Names>,
+    /// Such as `AttributesToGet`. Empty in outputs.
+    pub not_built: NotBuilt,
+}
+
+/// One request of a BatchWriteItem, as it was sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WriteRequestInput {
+    /// `PutRequest`, where present: its `Item`.
+    pub put: Option<Option<Item>>,
+    /// `DeleteRequest`, where present: its `Key`.
+    pub delete: Option<Option<Item>>,
+}
+
+/// One request of a BatchWriteItem that was not done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WriteRequest {
+    /// `PutRequest` with its `Item`.
+    Put(Item),
+    /// `DeleteRequest` with its `Key`.
+    Delete(Item),
+}
+
+impl BillingMode {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioned => "PROVISIONED",
+            Self::PayPerRequest => "PAY_PER_REQUEST",
+        }
+    }
+}
+
+impl TableClass {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "STANDARD",
+            Self::StandardInfrequentAccess => "STANDARD_INFREQUENT_ACCESS",
+        }
+    }
+}
+
+impl TableStatus {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "CREATING",
+            Self::Active => "ACTIVE",
+            Self::Updating => "UPDATING",
+            Self::Deleting => "DELETING",
+        }
+    }
+}

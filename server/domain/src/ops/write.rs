@@ -1,0 +1,117 @@
+//! What PutItem, UpdateItem and DeleteItem have in common: their options, their command, their answer.
+
+use trilith_values::Item;
+
+use super::types::{Names, ReturnConsumed, ValueFault, Values, WriteOutput};
+use super::{TableRef, keys};
+use crate::capacity;
+use crate::catalog::TableRecord;
+use crate::error::OpError;
+use crate::expr::{Condition, ExpressionKind, Placeholders};
+use crate::item::ItemKey;
+use crate::machine::{Action, ReplyBody, ReturnValues, Write};
+
+/// The options of a write of one item, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WriteOptions {
+    /// Must hold for the write to happen.
+    pub condition: Option<Condition>,
+    /// Which image is asked for.
+    pub returns: ReturnValues,
+    /// Whether a false condition answers with the item.
+    pub old_on_failure: bool,
+    /// `ReturnConsumedCapacity`.
+    pub consumed: ReturnConsumed,
+}
+
+impl WriteOptions {
+    /// The command for one item.
+    pub(super) fn command(&self, record: &TableRecord, key: ItemKey, action: Action) -> Write {
+        Write {
+            table: record.id,
+            schema: record.version,
+            key,
+            condition: self.condition.clone(),
+            action,
+            returns: self.returns,
+            old_on_failure: self.old_on_failure,
+        }
+    }
+
+    /// The answer to the command's reply.
+    pub(super) fn shape(&self, table: &TableRef, reply: ReplyBody) -> Result<WriteOutput, OpError> {
+        let written = match reply {
+            ReplyBody::Written(written) => written,
+            other => return Err(refusal(other)),
+        };
+        let units = capacity::write_units(written.old_size, written.new_size);
+        Ok(WriteOutput {
+            attributes: written.attributes.filter(|image| !image.is_empty()),
+            consumed_capacity: capacity::consumed(table.given(), units, self.consumed),
+        })
+    }
+}
+
+/// The error that a write's reply stands for, of every reply but success. Replies that mean "ask elsewhere" or "bind
+/// again" are the engine's to follow and never come here but by a fault of ours.
+pub(super) fn refusal(reply: ReplyBody) -> OpError {
+    match reply {
+        ReplyBody::ConditionFailed { item, .. } => OpError::ConditionalCheckFailed { item },
+        ReplyBody::Invalid(text) => OpError::Validation(text),
+        ReplyBody::Poisoned => OpError::Internal("Internal server error".to_owned()),
+        ReplyBody::Written(_)
+        | ReplyBody::NotMine
+        | ReplyBody::SchemaMismatch { .. }
+        | ReplyBody::SpanDone
+        | ReplyBody::Catalog(_) => {
+            OpError::Internal("a write was answered by something else".to_owned())
+        }
+    }
+}
+
+/// `PutItem` and `DeleteItem` show the item before or nothing.
+pub(super) fn check_old_or_none(returns: ReturnValues) -> Result<(), OpError> {
+    match returns {
+        ReturnValues::None | ReturnValues::AllOld => Ok(()),
+        ReturnValues::UpdatedOld | ReturnValues::AllNew | ReturnValues::UpdatedNew => {
+            Err(OpError::validation("Return values set to invalid value"))
+        }
+    }
+}
+
+/// The first fault of values, once nothing ranks before it.
+pub(super) fn check_fault(fault: ValueFault) -> Result<(), OpError> {
+    fault.map_or(Ok(()), Err)
+}
+
+/// The request's placeholders, to read its expressions with. A fault of values comes after what is wrong with the
+/// combination of parameters, and before the expressions: those would only miss the value that was refused.
+pub(super) fn placeholders<'r>(
+    names: Option<&'r Names>,
+    values: Option<&'r Values>,
+    fault: ValueFault,
+    expressions: &[(ExpressionKind, bool)],
+) -> Result<Placeholders<'r>, OpError> {
+    if expressions.iter().any(|(_, present)| *present) {
+        check_fault(fault)?;
+        return Placeholders::new(names, values, expressions);
+    }
+    let placeholders = Placeholders::new(names, values, expressions)?;
+    check_fault(fault)?;
+    Ok(placeholders)
+}
+
+/// Reads a `ConditionExpression`, where there is one.
+pub(super) fn read_condition(
+    placeholders: &mut Placeholders<'_>,
+    text: Option<&str>,
+) -> Result<Option<Condition>, OpError> {
+    text.map(|text| placeholders.condition(ExpressionKind::Condition, text))
+        .transpose()
+}
+
+/// The key of a `Key` member, in a table whose data can be used.
+pub(super) fn bind_key(record: &TableRecord, map: &Item) -> Result<ItemKey, OpError> {
+    keys::check_usable(record)?;
+    keys::key_of_map(record, map)
+}

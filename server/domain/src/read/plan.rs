@@ -1,0 +1,146 @@
+//! Reads as data, so that a read can travel to the replica that serves it and run beside the data.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use trilith_values::key::KeyValue;
+use trilith_values::{Item, SchemaVersion, TableId};
+
+use crate::catalog::Catalog;
+use crate::codec::items;
+use crate::expr::key_condition::RangeTest;
+use crate::expr::{Condition, Projection};
+use crate::item::ItemKey;
+use crate::schema::HashInterval;
+
+/// A read of one shard.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub enum Plan {
+    /// One item by its key.
+    Get(GetPlan),
+    /// One partition, in sort-key order.
+    Query(QueryPlan),
+    /// A run of hashes, in hash then key order.
+    Scan(ScanPlan),
+    /// Item and byte counters of a table's span in this shard.
+    Count {
+        /// The table.
+        table: TableId,
+    },
+    /// The catalog, where it is newer than the version the asker has. Answered by the catalog's own shard.
+    Catalog {
+        /// [`Catalog::version`] that the asker has; 0 for none.
+        newer_than: u64,
+    },
+}
+
+/// Reads one item.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct GetPlan {
+    /// The table.
+    pub table: TableId,
+    /// Version the op was bound to.
+    pub schema: SchemaVersion,
+    /// The key.
+    pub key: ItemKey,
+    /// What of it; `None` is all.
+    pub projection: Option<Projection>,
+}
+
+/// Reads a page of one partition.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct QueryPlan {
+    /// The table.
+    pub table: TableId,
+    /// Version the op was bound to.
+    pub schema: SchemaVersion,
+    /// The partition.
+    pub partition: KeyValue,
+    /// Its hash under the table's seed.
+    pub hash: u64,
+    /// Which sort keys.
+    pub range: Option<RangeTest>,
+    /// Ascending.
+    pub forward: bool,
+    /// Exclusive start (sort key; the empty marker for tables without one means "after the only item").
+    pub start_after: Option<ItemKey>,
+    /// What happens to each item read.
+    pub shape: PageShape,
+}
+
+/// Reads a page of a run of hashes.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct ScanPlan {
+    /// The table.
+    pub table: TableId,
+    /// Version the op was bound to.
+    pub schema: SchemaVersion,
+    /// Which hashes; the shard reads those of them that it owns.
+    pub interval: HashInterval,
+    /// Exclusive start.
+    pub start_after: Option<ItemKey>,
+    /// What happens to each item read.
+    pub shape: PageShape,
+}
+
+/// Bounds and shape of a page.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct PageShape {
+    /// Items evaluated at the most, where the caller said so (at least 1).
+    pub limit: Option<u64>,
+    /// Bytes evaluated at the most before the page ends: 1 MB less what earlier shards used.
+    pub max_bytes: u64,
+    /// Keeps an item only if it holds.
+    pub filter: Option<Condition>,
+    /// What of each item; `None` is all.
+    pub projection: Option<Projection>,
+    /// Counts only; `items` stays empty.
+    pub count_only: bool,
+}
+
+/// What a read answers.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub enum ReadReply {
+    /// Of a get.
+    Got {
+        /// The item, projected, where it exists.
+        #[borsh(serialize_with = "items::write_option", deserialize_with = "items::read_option")]
+        item: Option<Item>,
+        /// Its whole size in bytes, 0 where there is none.
+        size: u64,
+    },
+    /// Of a query or scan.
+    Page(Page),
+    /// Of a count.
+    Counted {
+        /// Items.
+        items: u64,
+        /// Bytes.
+        bytes: u64,
+    },
+    /// Of a catalog: the catalog, or nothing where the asker has this version.
+    Catalog(Option<Box<Catalog>>),
+    /// This shard does not own the key or hashes. Look again.
+    NotMine,
+    /// Bound to another version than the shard has. Bind again.
+    SchemaMismatch {
+        /// The shard's version.
+        current: SchemaVersion,
+    },
+}
+
+/// A page of items.
+#[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Page {
+    /// Kept items, projected, in order.
+    #[borsh(serialize_with = "items::write_list", deserialize_with = "items::read_list")]
+    pub items: Vec<Item>,
+    /// Kept.
+    pub count: u64,
+    /// Evaluated.
+    pub scanned: u64,
+    /// Bytes evaluated (whole items, before filter and projection).
+    pub bytes: u64,
+    /// Where the page stopped early: the key of the last item evaluated.
+    pub last: Option<ItemKey>,
+    /// Of a scan: the last hash this shard owns in the asked interval; the next shard begins after it.
+    pub covered_to: Option<u64>,
+}

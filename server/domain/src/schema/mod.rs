@@ -1,0 +1,5 @@
+//! Table descriptors.
+
+pub mod table;
+
+pub use table::{HashInterval, KeyAttribute, Span, TableSchema};

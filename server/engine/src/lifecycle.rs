@@ -1,0 +1,115 @@
+//! A table's way from one state to the next: what its shards must do before the catalog may say that it is done.
+//!
+//! ```text
+//! CREATING  SpanOpen on every shard,  then TableReady   -> ACTIVE
+//! UPDATING  SpanAlter on every shard, then TableReady   -> ACTIVE
+//! DELETING  SpanDrop on every shard,  then TableGone    -> forgotten, and its space is reclaimed
+//! ```
+//!
+//! Which way to go is in the record's status alone, and every step may be done twice: so whoever sees a table in such
+//! a state, in whatever order and at whatever time, can take it on from there. Nothing is remembered between attempts.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use futures::StreamExt;
+use futures::stream;
+use trilith_cluster::{Cluster, ClusterError};
+use trilith_domain::catalog::{CatalogCommand, CatalogReply, SpanPlace, TableRecord, TableStatus};
+use trilith_domain::machine::{CommandBody, ReplyBody};
+use trilith_domain::schema::TableSchema;
+use trilith_values::ShardId;
+
+/// Shards of a table that are changed at a time.
+const SHARDS_AT_ONCE: usize = 32;
+
+/// Why a table is not where it should be. To try again later is always right.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StepError {
+    /// The cluster did not answer.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A shard answered something other than that it is done.
+    #[error("shard {shard} does not follow: {reply:?}")]
+    Refused {
+        /// The shard.
+        shard: ShardId,
+        /// What it said.
+        reply: Box<ReplyBody>,
+    },
+    /// The catalog did not take the last step: the table is in another state by now.
+    #[error("the catalog does not follow: {0:?}")]
+    Overtaken(Box<CatalogReply>),
+}
+
+/// The shards that hold a table, each once.
+pub(crate) fn shards(record: &TableRecord) -> BTreeSet<ShardId> {
+    record.spans.iter().map(|span| span.shard).collect()
+}
+
+/// Takes a table to the end of the state it is in. Idempotent.
+///
+/// # Errors
+/// [`StepError`]: some steps may have been taken.
+pub async fn advance(
+    cluster: &dyn Cluster,
+    record: &TableRecord,
+    deadline: Instant,
+) -> Result<(), StepError> {
+    let schema = record.schema();
+    let command: fn(&TableSchema, &SpanPlace) -> CommandBody = match record.status {
+        TableStatus::Active => return Ok(()),
+        TableStatus::Creating => |schema, span| CommandBody::SpanOpen {
+            schema: schema.clone(),
+            interval: span.interval,
+        },
+        TableStatus::Updating => |schema, _| CommandBody::SpanAlter {
+            schema: schema.clone(),
+        },
+        TableStatus::Deleting => |schema, _| CommandBody::SpanDrop {
+            table: schema.table,
+        },
+    };
+    let steps = record
+        .spans
+        .iter()
+        .map(|span| tell(cluster, span.shard, command(&schema, span), deadline));
+    let told: Vec<_> = stream::iter(steps.collect::<Vec<_>>())
+        .buffer_unordered(SHARDS_AT_ONCE)
+        .collect()
+        .await;
+    told.into_iter().collect::<Result<(), StepError>>()?;
+
+    let table = record.id;
+    let gone = record.status == TableStatus::Deleting;
+    let last = if gone {
+        CatalogCommand::TableGone { table }
+    } else {
+        CatalogCommand::TableReady { table }
+    };
+    match cluster.change_catalog(last, deadline).await? {
+        // Not found: somebody else was faster, and the table has even been deleted since.
+        CatalogReply::Table(_) | CatalogReply::Done | CatalogReply::NotFound => {}
+        overtaken => return Err(StepError::Overtaken(Box::new(overtaken))),
+    }
+    if gone {
+        cluster.reclaim(record);
+    }
+    Ok(())
+}
+
+/// One step on one shard.
+async fn tell(
+    cluster: &dyn Cluster,
+    shard: ShardId,
+    command: CommandBody,
+    deadline: Instant,
+) -> Result<(), StepError> {
+    match cluster.write(shard, command, deadline).await?.body {
+        ReplyBody::SpanDone => Ok(()),
+        reply => Err(StepError::Refused {
+            shard,
+            reply: Box::new(reply),
+        }),
+    }
+}

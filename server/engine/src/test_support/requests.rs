@@ -1,0 +1,136 @@
+//! Inputs, made short. Tables have the partition key `p` (a string) and the sort key `s` (a number).
+
+use std::collections::BTreeMap;
+
+use trilith_domain::ops::types::{
+    AttributeDefinition, KeySchemaElement, KeysAndAttributes, TableInput, WriteRequestInput,
+};
+use trilith_domain::ops::{
+    BatchGetItemInput, BatchWriteItemInput, CreateTableInput, GetItemInput, PutItemInput,
+    QueryInput, ScanInput, UpdateItemInput,
+};
+use trilith_values::{AttributeValue, Item, Number};
+
+/// A number.
+pub fn n(value: i64) -> AttributeValue {
+    AttributeValue::N(Number::from_i64(value))
+}
+
+/// A key.
+pub fn key(p: &str, s: i64) -> Item {
+    Item::from([("p".to_owned(), p.into()), ("s".to_owned(), n(s))])
+}
+
+/// An item with one attribute `v` besides its key.
+pub fn item(p: &str, s: i64, v: impl Into<AttributeValue>) -> Item {
+    let mut item = key(p, s);
+    item.insert("v".to_owned(), v.into());
+    item
+}
+
+/// CreateTable, on demand.
+pub fn create(name: &str) -> CreateTableInput {
+    let define = |(name, kind): (&str, &str)| AttributeDefinition {
+        attribute_name: Some(name.to_owned()),
+        attribute_type: Some(kind.to_owned()),
+    };
+    let element = |(name, kind): (&str, &str)| KeySchemaElement {
+        attribute_name: Some(name.to_owned()),
+        key_type: Some(kind.to_owned()),
+    };
+    CreateTableInput {
+        table_name: Some(name.to_owned()),
+        attribute_definitions: Some([("p", "S"), ("s", "N")].map(define).to_vec()),
+        key_schema: Some([("p", "HASH"), ("s", "RANGE")].map(element).to_vec()),
+        billing_mode: Some("PAY_PER_REQUEST".to_owned()),
+        ..Default::default()
+    }
+}
+
+/// Whatever asks for nothing but a table.
+pub fn table(name: &str) -> TableInput {
+    TableInput {
+        table_name: Some(name.to_owned()),
+    }
+}
+
+/// PutItem.
+pub fn put(table: &str, item: Item) -> PutItemInput {
+    PutItemInput {
+        table_name: Some(table.to_owned()),
+        item: Some(item),
+        ..Default::default()
+    }
+}
+
+/// UpdateItem, whose expression may use `:v`.
+pub fn update(
+    table: &str,
+    key: Item,
+    expression: &str,
+    v: impl Into<AttributeValue>,
+) -> UpdateItemInput {
+    UpdateItemInput {
+        table_name: Some(table.to_owned()),
+        key: Some(key),
+        update_expression: Some(expression.to_owned()),
+        expression_attribute_values: Some(Item::from([(":v".to_owned(), v.into())])),
+        ..Default::default()
+    }
+}
+
+/// GetItem, strong or not.
+pub fn get(table: &str, key: Item, consistent: bool) -> GetItemInput {
+    GetItemInput {
+        table_name: Some(table.to_owned()),
+        key: Some(key),
+        consistent_read: Some(consistent),
+        ..Default::default()
+    }
+}
+
+/// Query of a whole partition, strong.
+pub fn query(table: &str, p: &str) -> QueryInput {
+    QueryInput {
+        table_name: Some(table.to_owned()),
+        key_condition_expression: Some("p = :p".to_owned()),
+        expression_attribute_values: Some(Item::from([(":p".to_owned(), p.into())])),
+        consistent_read: Some(true),
+        ..Default::default()
+    }
+}
+
+/// Scan of a whole table, strong.
+pub fn scan(table: &str) -> ScanInput {
+    ScanInput {
+        table_name: Some(table.to_owned()),
+        consistent_read: Some(true),
+        ..Default::default()
+    }
+}
+
+/// BatchGetItem of one table, strong.
+pub fn batch_get(table: &str, keys: Vec<Item>) -> BatchGetItemInput {
+    let keys = KeysAndAttributes {
+        keys: Some(keys),
+        consistent_read: Some(true),
+        ..Default::default()
+    };
+    BatchGetItemInput {
+        request_items: Some(BTreeMap::from([(table.to_owned(), keys)])),
+        ..Default::default()
+    }
+}
+
+/// BatchWriteItem of puts into one table.
+pub fn batch_put(table: &str, items: Vec<Item>) -> BatchWriteItemInput {
+    let put = |item| WriteRequestInput {
+        put: Some(Some(item)),
+        delete: None,
+    };
+    let requests = items.into_iter().map(put).collect();
+    BatchWriteItemInput {
+        request_items: Some(BTreeMap::from([(table.to_owned(), requests)])),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,16 @@
+//! Work that no request waits for. Every node runs all of it: each step is idempotent, so nobody needs to be chosen.
+
+pub mod reconcile;
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use trilith_cluster::Cluster;
+
+pub use reconcile::{Reconciler, Settings as ReconcileSettings};
+
+/// Starts every worker. They end when their handles are aborted; that is safe at any moment.
+pub fn start(cluster: &Arc<dyn Cluster>) -> Vec<JoinHandle<()>> {
+    let reconciler = Reconciler::new(Arc::clone(cluster), ReconcileSettings::default());
+    vec![tokio::spawn(reconciler.run())]
+}

@@ -1,0 +1,86 @@
+"""kill -9 under writes: thirty rounds and more, of one process and of each of three."""
+
+import os
+import random
+import signal
+import time
+
+from tests.harness.ledger import Ledger
+from tests.harness.process import ZONES, Cluster, Dev, Folder
+from tests.harness.suite import check
+from tests.harness.wire import create_table
+
+DEV_ROUNDS = 14
+NODE_ROUNDS = 18
+ALL_ROUNDS = 4
+
+
+def one_process():
+    """14 rounds of kill -9 of trilith dev under writes: every acknowledged write is there"""
+    dice = random.Random(int(os.environ.get("TRILITH_SEED", "1")))
+    with Folder() as folder, Dev(folder) as server:
+        with server.wire() as client:
+            create_table(client, "ledger")
+        ledger = Ledger("ledger", lambda: [server.http], writers=6)
+        slowest = 0.0
+        for _ in range(DEV_ROUNDS):
+            ledger.start()
+            time.sleep(dice.uniform(0.3, 1.5))
+            server.kill()
+            ledger.stop()
+            server.start()
+            slowest = max(slowest, server.ready_after)
+            ledger.verify(server.http)
+        check(ledger.total() > 100 * DEV_ROUNDS, f"only {ledger.total()} writes were acknowledged")
+        return f"{ledger.total()} writes acknowledged, slowest start {slowest:.2f} s"
+
+
+def each_of_three():
+    """18 rounds of kill -9 of each of three processes in turn under writes: no acknowledged write is lost"""
+    dice = random.Random(int(os.environ.get("TRILITH_SEED", "2")))
+    with Folder() as folder, Cluster(folder) as cluster:
+        with cluster.wire("a") as client:
+            create_table(client, "ledger")
+        ledger = Ledger("ledger", [cluster.http(zone) for zone in ZONES], writers=6).start()
+        for number in range(NODE_ROUNDS):
+            victim = ZONES[number % 3]
+            time.sleep(dice.uniform(0.3, 1.0))
+            before = ledger.total()
+            cluster.kill(victim)
+            goes_on(ledger, before, f"after {victim} was killed")
+            cluster.start()
+            survivor = dice.choice([zone for zone in ZONES if zone != victim])
+            ledger.verify(cluster.http(survivor if number % 2 else victim))
+        ledger.stop()
+        for zone in ZONES:
+            ledger.verify(cluster.http(zone))
+        return f"{ledger.total()} writes acknowledged, {ledger.failures} refused or unknown"
+
+
+def goes_on(ledger, before, when):
+    """Two of three zones must go on: writes are acknowledged again within ten seconds."""
+    deadline = time.monotonic() + 10
+    while ledger.total() < before + 50:
+        check(time.monotonic() < deadline, f"no write was acknowledged for 10 s {when}")
+        time.sleep(0.02)
+
+
+def all_three_at_once():
+    """4 rounds of kill -9 of all three processes at one moment under writes"""
+    with Folder() as folder, Cluster(folder) as cluster:
+        with cluster.wire("b") as client:
+            create_table(client, "ledger")
+        ledger = Ledger("ledger", [cluster.http(zone) for zone in ZONES], writers=6)
+        for _ in range(ALL_ROUNDS):
+            ledger.start()
+            time.sleep(1.0)
+            for pid in [cluster.pid(zone) for zone in ZONES]:
+                os.kill(pid, signal.SIGKILL)
+            ledger.stop()
+            cluster.start()
+            for zone in ZONES:
+                ledger.verify(cluster.http(zone))
+        return f"{ledger.total()} writes acknowledged"
+
+
+CASES = [one_process, each_of_three, all_three_at_once]
