@@ -12,7 +12,9 @@ def bars(title, groups, names, values):
     scale = (WIDTH - LEFT - 90) / peak
     parts, y = [], 64 + 18 * ((len(names) + 1) // 2)
     for group in groups:
-        parts.append(f'<text x="{LEFT - 10}" y="{y + BAR * len(names) / 2 + 4:.0f}" text-anchor="end">{escape(group)}</text>')
+        parts.append(
+            f'<text x="{LEFT - 10}" y="{y + BAR * len(names) / 2 + 4:.0f}" text-anchor="end">{escape(group)}</text>'
+        )
         for index, name in enumerate(names):
             value = values[name].get(group)
             top = y + BAR * index

@@ -71,7 +71,10 @@ def measure(rounds, seconds):
                     for mode in sorted(subject.modes, key=("put", "get", "getc", "query", "mixed").index):
                         result = wrk(addresses[0], subject.script, mode, seconds)
                         found.setdefault(subject.title, {}).setdefault(mode, []).append(result)
-                        print(f"round {number + 1} {subject.title:26} {mode:6} {result[0]:9,.0f}/s p99 {result[2]:.1f} ms", flush=True)
+                        print(
+                            f"round {number + 1} {subject.title:26} {mode:6} {result[0]:9,.0f}/s p99 {result[2]:.1f} ms",
+                            flush=True,
+                        )
             except (FileNotFoundError, AssertionError, OSError) as error:
                 absent[subject.title] = str(error)
                 print(f"left out: {subject.title}: {error}", flush=True)
@@ -153,13 +156,17 @@ def report(table, absent, arguments):
                 rate, p50, p99, bad = row[mode]
                 lines.append(f"| {title} | {rate:,.0f} | {p50:.2f} | {p99:.2f} | {bad:.0f} |")
     lines += ["", "## Floors", "", "| | found | wanted | |", "|---|---|---|---|"]
-    lines += [f"| {what} | {ratio:.2f} | {least:.2f} | {'held' if fine else 'MISSED'} |" for what, ratio, least, fine in held]
+    lines += [
+        f"| {what} | {ratio:.2f} | {least:.2f} | {'held' if fine else 'MISSED'} |" for what, ratio, least, fine in held
+    ]
     for what, value, limit, unit in (
         ("ready on an empty folder", rest[0], 1.5, "s"),
         ("idle memory", rest[1], 150, "MB"),
         ("idle processor", rest[2], 2, "% of a core"),
     ):
-        lines.append(f"| {what} | {value:.2f} {unit} | at most {limit} {unit} | {'held' if value <= limit else 'MISSED'} |")
+        lines.append(
+            f"| {what} | {value:.2f} {unit} | at most {limit} {unit} | {'held' if value <= limit else 'MISSED'} |"
+        )
     fine = all(row[3] for row in held) and rest[0] <= 1.5 and rest[1] <= 150 and rest[2] <= 2
     return "\n".join(lines) + "\n", fine and bool(held)
 

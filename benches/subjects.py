@@ -94,7 +94,9 @@ class Etcd:
     """Three etcd processes, durable, through the JSON gateway of one of them."""
 
     title = "etcd, three processes"
-    note = "three replicas in three processes, durable, through its JSON gateway; get is serializable, getc linearizable"
+    note = (
+        "three replicas in three processes, durable, through its JSON gateway; get is serializable, getc linearizable"
+    )
     script = "etcd.lua"
     modes = ("get", "getc", "put")
 
@@ -124,8 +126,18 @@ class Etcd:
         name, client, peer = member
         return subprocess.Popen(
             [program, "--name", name, "--data-dir", os.path.join(self.folder, name), "--initial-cluster", initial]
-            + ["--listen-client-urls", f"http://127.0.0.1:{client}", "--advertise-client-urls", f"http://127.0.0.1:{client}"]
-            + ["--listen-peer-urls", f"http://127.0.0.1:{peer}", "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}"],
+            + [
+                "--listen-client-urls",
+                f"http://127.0.0.1:{client}",
+                "--advertise-client-urls",
+                f"http://127.0.0.1:{client}",
+            ]
+            + [
+                "--listen-peer-urls",
+                f"http://127.0.0.1:{peer}",
+                "--initial-advertise-peer-urls",
+                f"http://127.0.0.1:{peer}",
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

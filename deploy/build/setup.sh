@@ -14,6 +14,7 @@
 #
 # environment: TRILITH_CACHE   the cache (default: $XDG_CACHE_HOME/trilith or ~/.cache/trilith)
 set -euo pipefail
+shopt -s inherit_errexit # a failed pip inside $(...) must not pass for a finished environment
 
 goal=${1:-build}
 root=$(cd "$(dirname "$0")/../.." && pwd)

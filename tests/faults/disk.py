@@ -56,7 +56,7 @@ def wait_for_trace(server, trace):
         with server.wire() as client:
             client.call("ListTables", {})
         time.sleep(0.2)
-        if os.path.exists(trace) and "ListTables" in pathlib.Path(trace).read_text(errors="replace"):
+        if os.path.exists(trace) and "POST / HTTP" in pathlib.Path(trace).read_text(errors="replace"):
             return
     raise Failure("strace cannot attach to the server, or shows no request")
 
@@ -171,7 +171,9 @@ def deleting_shrinks():
             empty = folder_bytes(folder)
             create_table(client, "overwritten")
         text = base64.b64encode(random.Random(8).randbytes(VALUE * 6)).decode()
-        threads = [threading.Thread(target=overwrite, args=(server.http, part, 4, text), daemon=True) for part in range(4)]
+        threads = [
+            threading.Thread(target=overwrite, args=(server.http, part, 4, text), daemon=True) for part in range(4)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -187,7 +189,9 @@ def deleting_shrinks():
             wanted = full - int(0.9 * live)
             size = settle(folder, wanted, 60)
             took = time.monotonic() - began
-            check(size <= wanted, f"{full / 1e6:.0f} MB became {size / 1e6:.0f} MB in 60 s; {live / 1e6:.0f} MB were live")
+            check(
+                size <= wanted, f"{full / 1e6:.0f} MB became {size / 1e6:.0f} MB in 60 s; {live / 1e6:.0f} MB were live"
+            )
             key = {"TableName": "kept", "Key": {"pk": {"S": "a"}}, "ConsistentRead": True}
             same(client.must("GetItem", key), {"Item": {"pk": {"S": "a"}}}, "the other table's item")
         return f"{full / 1e6:.0f} MB became {size / 1e6:.0f} MB in {took:.0f} s"

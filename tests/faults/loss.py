@@ -59,39 +59,35 @@ def repair(cluster):
     if cluster.pid("b") is None:
         cluster.start(check=False)
     replaced = node_id(cluster, "b")
-    arguments = ["--replaces", replaced] if replaced else []
-    cluster.command("join", "--admin", cluster.admin("b"), "--via", cluster.admin("a"), *arguments)
-
-
-def status(cluster, zone="a"):
-    """`trilith cluster status --json`, parsed."""
-    return json.loads(cluster.command("status", "--admin", cluster.admin(zone), "--json"))
+    cluster.command("join", "--admin", cluster.admin("b"), "--via", cluster.admin("a"), "--replaces", replaced)
+    check(node_id(cluster, "b") != replaced, f"b is node {replaced} again: an id must never come back")
 
 
 def node_id(cluster, zone):
-    """The id under which the cluster knows the node of a zone, as text; None when it names none."""
-    for node in status(cluster).get("nodes", []):
-        if node.get("zone") == zone:
-            return str(node.get("id", node.get("node", "")))
-    return None
+    """The id under which the cluster knows the node of a zone, as text."""
+    return next(
+        str(node["id"]) for node in cluster.status()["nodes"] if node["zone"] == zone and node["state"] != "left"
+    )
 
 
 def wait_for_status(cluster, patience=60):
-    """Until b serves and the status, asked anywhere, shows three nodes in three zones that are ready."""
+    """Until b serves, and every node says that three nodes are up and every shard has a voter on each of them."""
     deadline = time.monotonic() + patience
     while True:
-        found = status(cluster)
-        zones = sorted(node.get("zone", "") for node in found.get("nodes", []) if node.get("ready", True))
-        if cluster.ready("b") and zones == list(ZONES) and all_voters(found):
+        answers = {zone: cluster.status(zone) for zone in ZONES}
+        if cluster.ready("b") and all(whole(answer) for answer in answers.values()):
             return
-        check(time.monotonic() < deadline, f"b is not back after {patience} s: {json.dumps(found)[:600]}")
+        check(time.monotonic() < deadline, f"b is not back after {patience} s: {json.dumps(answers['a'])[:800]}")
         time.sleep(0.3)
 
 
-def all_voters(found):
-    """Whether every shard has three voters."""
-    shards = found.get("shards", [])
-    return all(len(shard.get("voters", shard.get("replicas", []))) == 3 for shard in shards)
+def whole(status):
+    """Whether three nodes are up, and each shard has three voters, one on each of them."""
+    up = {node["id"]: node["zone"] for node in status["nodes"] if node["state"] == "up"}
+    return sorted(up.values()) == list(ZONES) and all(
+        sorted(replica["node"] for replica in shard["replicas"] if replica["voter"]) == sorted(up)
+        for shard in status["shards"]
+    )
 
 
 CASES = [folder_removed]

@@ -7,20 +7,12 @@ import time
 from tests.harness.ledger import read
 from tests.harness.process import ZONES, Cluster, Folder
 from tests.harness.suite import Failure, check, same
-from tests.harness.wire import BROKEN, create_table, metrics
+from tests.harness.wire import BROKEN, create_table
 
 KEYS = 48
 ROUNDS = 6
 STOPPED = 4.0
-
-
-def leaders(cluster, zone="a"):
-    """{shard: node that leads it}, as one node's metrics say."""
-    found = {}
-    for labels, value in metrics(cluster.admin(zone)).get("trilith_shard_leader", []):
-        if value == 1:
-            found[labels["shard"]] = labels["node"]
-    return found
+CATALOG = 0  # the shard that holds the catalog
 
 
 def put(connection, key, number, patience=20.0):
@@ -113,7 +105,7 @@ def catalog_leader():
     with Folder() as folder, Cluster(folder) as cluster:
         with cluster.wire("a") as client:
             create_table(client, "lease")
-        catalog = catalog_node(cluster)
+        catalog = cluster.leaders()[CATALOG]
         others = [zone for zone in ZONES if zone != catalog]
         keys = [f"k{i}" for i in range(KEYS)]
         with cluster.wire(others[0]) as client:
@@ -131,22 +123,6 @@ def catalog_leader():
         finally:
             cluster.signal(catalog, signal.SIGCONT)
         return f"{2 * KEYS} writes and reads took {took:.1f} s"
-
-
-def catalog_node(cluster):
-    """The zone whose node leads the catalog: the catalog is the shard with the label `catalog`, else the lowest id."""
-    found = leaders(cluster)
-    shard = "catalog" if "catalog" in found else min(found, key=lambda one: (len(one), one))
-    return zone_of(cluster, found[shard])
-
-
-def zone_of(cluster, node):
-    """The zone of a node id, from its own metrics."""
-    for zone in ZONES:
-        for labels, _ in metrics(cluster.admin(zone)).get("trilith_node_info", []):
-            if labels.get("node") == node:
-                return labels.get("zone", zone)
-    return ZONES[(int(node) - 1) % 3] if node.isdigit() else "a"
 
 
 def silent_peer():

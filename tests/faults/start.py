@@ -187,7 +187,17 @@ def open_to_the_world():
         place = os.path.join(folder, "data")
         for flag in ("--http", "--grpc"):
             others = [one for one in ("--http", "--grpc", "--admin") if one != flag]
-            arguments = ["dev", "--data-dir", place, flag, "0.0.0.0:0", others[0], "127.0.0.1:0", others[1], "127.0.0.1:0"]
+            arguments = [
+                "dev",
+                "--data-dir",
+                place,
+                flag,
+                "0.0.0.0:0",
+                others[0],
+                "127.0.0.1:0",
+                others[1],
+                "127.0.0.1:0",
+            ]
             refused(*arguments, needle=("--insecure",))
         with Dev(place, "--insecure", http="0.0.0.0:0") as server:
             check(server.process.poll() is None, "it ended")

@@ -92,7 +92,9 @@ def same_order_after_restart():
             create_table(client, "ordered")
             for start in range(0, 500, 25):
                 items = [{"PutRequest": {"Item": {"pk": {"S": f"k{i}"}}}} for i in range(start, start + 25)]
-                same(client.must("BatchWriteItem", {"RequestItems": {"ordered": items}})["UnprocessedItems"], {}, "left")
+                same(
+                    client.must("BatchWriteItem", {"RequestItems": {"ordered": items}})["UnprocessedItems"], {}, "left"
+                )
             before = scan(client, {"Limit": 37})
             same(len(before), 500, "items")
             same(len(set(before)), 500, "distinct items")

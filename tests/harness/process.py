@@ -4,6 +4,7 @@ Every process that is started here is ended here, by its own id, at the latest w
 """
 
 import atexit
+import json
 import os
 import pathlib
 import re
@@ -299,6 +300,16 @@ class Cluster:
         if check and run.returncode != 0:
             raise AssertionError(f"trilith cluster {' '.join(arguments)}: {run.stdout.strip()[-600:]}")
         return run.stdout
+
+    def status(self, zone="a"):
+        """`trilith cluster status --json` asked of a node, parsed."""
+        return json.loads(self.command("status", "--admin", self.admin(zone), "--json"))
+
+    def leaders(self, zone="a"):
+        """{shard id: zone whose node leads it}, as a node knows it; shards without a leader are left out."""
+        found = self.status(zone)
+        zones = {node["id"]: node["zone"] for node in found["nodes"]}
+        return {shard["id"]: zones[shard["leader"]] for shard in found["shards"] if shard["leader"]}
 
     def log_tail(self, zone):
         """The last line of a node's log."""

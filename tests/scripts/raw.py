@@ -235,7 +235,9 @@ def suite_for(server):
                 answer = client.must("BatchWriteItem", {"RequestItems": answer["UnprocessedItems"]})
             count, start = 0, {}
             while True:
-                page = client.must("Scan", {"TableName": "raw-large", "Select": "COUNT", "ConsistentRead": True, **start})
+                page = client.must(
+                    "Scan", {"TableName": "raw-large", "Select": "COUNT", "ConsistentRead": True, **start}
+                )
                 count += page["Count"]
                 if "LastEvaluatedKey" not in page:
                     break
@@ -328,7 +330,12 @@ def suite_for(server):
         status, text = wire.get(server.http, "/")
         same(status, 200, "GET /")
         check(text.startswith("healthy"), f"GET / says {text!r}")
-        for request in (b"PUT / HTTP/1.1", b"DELETE / HTTP/1.1", b"POST /elsewhere HTTP/1.1", b"GET /elsewhere HTTP/1.1"):
+        for request in (
+            b"PUT / HTTP/1.1",
+            b"DELETE / HTTP/1.1",
+            b"POST /elsewhere HTTP/1.1",
+            b"GET /elsewhere HTTP/1.1",
+        ):
             status = one(request + b"\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")[0]
             check(400 <= status < 500, f"{request!r} answered {status}")
         serves()

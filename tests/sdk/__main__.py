@@ -219,7 +219,9 @@ def write_matrix():
         "| operation | " + " | ".join(clients) + " |",
         "|---|" + "---|" * len(clients),
     ]
-    lines += [f"| {operation} | " + " | ".join(matrix[c][operation] for c in clients) + " |" for operation in OPERATIONS]
+    lines += [
+        f"| {operation} | " + " | ".join(matrix[c][operation] for c in clients) + " |" for operation in OPERATIONS
+    ]
     (HERE / "matrix.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -86,7 +86,14 @@ class Cli:
     title = "AWS CLI"
 
     def __init__(self, endpoint):
-        self.command = [os.environ.get("TRILITH_AWS", "aws"), "--endpoint-url", endpoint, "--output", "json", "dynamodb"]
+        self.command = [
+            os.environ.get("TRILITH_AWS", "aws"),
+            "--endpoint-url",
+            endpoint,
+            "--output",
+            "json",
+            "dynamodb",
+        ]
         self.environment = {**os.environ, **ENVIRONMENT, "AWS_MAX_ATTEMPTS": "1"}
 
     def call(self, operation, request):

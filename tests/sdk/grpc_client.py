@@ -9,12 +9,13 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import MessageToDict
+from google.rpc import error_details_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from grpc_status import rpc_status
 
 from tests.sdk.clients import Refused
 
 SERVICE = "trilith.data.v1.Data"
-STATUS_KEY = "grpc-status-details-bin"
 
 
 class Grpc:
@@ -63,14 +64,14 @@ class Grpc:
 
 
 def _refused(error):
-    """The exception's name stands in the first detail of the status, a google.rpc.ErrorInfo: its field 1."""
-    details = dict(error.trailing_metadata() or ()).get(STATUS_KEY)
-    if details is None:
+    """The exception's name stands in the first detail of the status, a google.rpc.ErrorInfo."""
+    status = rpc_status.from_call(error)
+    if status is None or not status.details:
         return AssertionError(f"a gRPC error without details: {error.code()} {error.details()}")
-    name = re.search(rb"google\.rpc\.ErrorInfo\x12.{1,2}?\n.([A-Za-z]+)", details, re.DOTALL)
-    if name is None:
-        return AssertionError(f"a gRPC error whose details begin with no ErrorInfo: {details!r}")
-    return Refused(name.group(1).decode(), error.details())
+    info = error_details_pb2.ErrorInfo()
+    if not status.details[0].Unpack(info):
+        return AssertionError(f"a gRPC error whose details begin with {status.details[0].type_url}")
+    return Refused(info.reason, status.message)
 
 
 def _flat_request(operation, request):
@@ -89,6 +90,8 @@ def _flat_request(operation, request):
 
 def _batch_answer(operation, answer):
     """Back into the shape of the API's answer."""
+    if answer.get("ConsumedCapacity") == []:
+        del answer["ConsumedCapacity"]  # a list that nobody asked for is empty here and absent there
     if operation == "BatchWriteItem":
         return {"UnprocessedItems": {one["TableName"]: [] for one in answer.pop("UnprocessedRequests")}, **answer}
     if operation == "BatchGetItem":
@@ -103,7 +106,7 @@ SCALARS = {"S": "s", "N": "n", "BOOL": "bool", "NULL": "null"}
 
 
 def _fill_value(message, value):
-    (kind, one), = value.items()
+    ((kind, one),) = value.items()
     if kind in SCALARS:
         setattr(message, SCALARS[kind], one)
     elif kind == "B":

@@ -10,6 +10,7 @@
 pub mod admin;
 mod budget;
 pub mod context;
+pub mod grpc;
 pub mod http;
 pub mod json;
 pub mod metrics;

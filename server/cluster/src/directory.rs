@@ -67,7 +67,7 @@ impl Directory {
     fn replace(&self, applied: u64, catalog: Catalog) {
         let mut tables: HashMap<u64, HashMap<String, Arc<TableRecord>>> = HashMap::new();
         for table in catalog.tables() {
-            tables.entry(table.account).or_default().insert(table.name.clone(), Arc::clone(table));
+            tables.entry(table.account).or_default().insert(table.name.clone(), Arc::new(table.clone()));
         }
         let mut known = self.known.write();
         if applied > known.applied {

@@ -212,13 +212,7 @@ impl Cluster for RaftCluster {
         Ok(())
     }
 
-    fn reclaim(&self, table: &TableRecord) {
-        for host in self.members.hosts() {
-            let table = table.id;
-            // Blocking work on files; a hint, so nobody waits for it.
-            tokio::task::spawn_blocking(move || host.reclaim(table));
-        }
-    }
+    fn reclaim(&self, _table: &TableRecord) {}
 
     fn now_micros(&self) -> u64 {
         self.clock.now_micros()

@@ -93,7 +93,10 @@ pub fn command(command: &Command) -> String {
             if write.condition.is_some() { " if" } else { "" }
         ),
         CommandBody::SpanOpen { schema, interval } => {
-            format!("open table {} {:016x}..={:016x}", schema.table, interval.first, interval.last)
+            format!(
+                "open table {} {:016x}..={:016x}",
+                schema.table, interval.first, interval.last
+            )
         }
         CommandBody::SpanAlter { schema } => {
             format!("alter table {} to version {}", schema.table, schema.version)
@@ -107,8 +110,10 @@ pub fn command(command: &Command) -> String {
 
 /// Bytes in hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -56,8 +56,13 @@ impl Family {
     ];
 
     /// Families whose rows belong to items and begin with table id and hash.
-    pub const OF_ITEMS: [Self; 5] =
-        [Self::Items, Self::LocalIndex, Self::GlobalIndex, Self::Expiry, Self::Intents];
+    pub const OF_ITEMS: [Self; 5] = [
+        Self::Items,
+        Self::LocalIndex,
+        Self::GlobalIndex,
+        Self::Expiry,
+        Self::Intents,
+    ];
 
     /// Families whose rows belong to a shard and begin with its id.
     pub const OF_SHARDS: [Self; 2] = [Self::Outbox, Self::Meta];
@@ -162,9 +167,11 @@ impl Key {
             Self::Cluster => meta(CATALOG_SHARD, CLUSTER, &[]),
             Self::Counters => meta(CATALOG_SHARD, COUNTERS, &[]),
             Self::Table(table) => meta(CATALOG_SHARD, TABLE, &[&table.0.to_be_bytes()]),
-            Self::TableName(account, name) => {
-                meta(CATALOG_SHARD, TABLE_NAME, &[&account.to_be_bytes(), name.as_bytes()])
-            }
+            Self::TableName(account, name) => meta(
+                CATALOG_SHARD,
+                TABLE_NAME,
+                &[&account.to_be_bytes(), name.as_bytes()],
+            ),
             Self::Node(node) => meta(CATALOG_SHARD, NODE, &[&node.0.to_be_bytes()]),
             Self::Shard(shard) => meta(CATALOG_SHARD, SHARD, &[&shard.0.to_be_bytes()]),
             Self::Join(token) => meta(CATALOG_SHARD, JOIN, &[&token.to_be_bytes()]),
@@ -187,7 +194,11 @@ impl Key {
             | Family::Expiry
             | Family::Intents => return Err(BadKey::Family(family)),
         };
-        if rest.0.is_empty() { Ok(key) } else { Err(BadKey::Trailing) }
+        if rest.0.is_empty() {
+            Ok(key)
+        } else {
+            Err(BadKey::Trailing)
+        }
     }
 }
 
@@ -221,8 +232,19 @@ fn decode_item_key(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
     let table = TableId(rest.u64()?);
     let hash = rest.u64()?;
     let partition = decode_ordered(&mut rest.0)?;
-    let sort = if rest.0.is_empty() { None } else { Some(decode_ordered(&mut rest.0)?) };
-    Ok(Key::Item(table, ItemKey { hash, partition, sort }))
+    let sort = if rest.0.is_empty() {
+        None
+    } else {
+        Some(decode_ordered(&mut rest.0)?)
+    };
+    Ok(Key::Item(
+        table,
+        ItemKey {
+            hash,
+            partition,
+            sort,
+        },
+    ))
 }
 
 fn decode_meta(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
@@ -235,7 +257,11 @@ fn decode_meta(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
         APPLIED => Key::Applied(shard),
         MACHINE => Key::Machine(shard),
         SPAN => Key::Span(shard, TableId(rest.u64()?)),
-        POISON => Key::Poison { shard, index: rest.u64()?, n: rest.u32()? },
+        POISON => Key::Poison {
+            shard,
+            index: rest.u64()?,
+            n: rest.u32()?,
+        },
         CLUSTER => Key::Cluster,
         COUNTERS => Key::Counters,
         TABLE => Key::Table(TableId(rest.u64()?)),
@@ -382,14 +408,20 @@ pub type RowRange = (Family, Bytes, Bytes);
 pub fn span_ranges(table: TableId, interval: &HashInterval) -> Vec<RowRange> {
     let (start, end) = interval_range(table, interval);
     let (start, end) = (Bytes::from(start), Bytes::from(end));
-    Family::OF_ITEMS.iter().map(|family| (*family, start.clone(), end.clone())).collect()
+    Family::OF_ITEMS
+        .iter()
+        .map(|family| (*family, start.clone(), end.clone()))
+        .collect()
 }
 
 /// All rows of a shard that stand under its id: everything but its spans' items.
 pub fn shard_ranges(shard: ShardId) -> Vec<RowRange> {
     let (start, end) = Prefix::Shard(shard).range();
     let (start, end) = (Bytes::from(start), Bytes::from(end));
-    Family::OF_SHARDS.iter().map(|family| (*family, start.clone(), end.clone())).collect()
+    Family::OF_SHARDS
+        .iter()
+        .map(|family| (*family, start.clone(), end.clone()))
+        .collect()
 }
 
 #[cfg(test)]

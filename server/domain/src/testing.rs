@@ -47,7 +47,8 @@ impl Rows {
             return Vec::new();
         }
         let rows = self.0.range((family, start)..(family, end));
-        rows.map(|((_, key), value)| (key.clone(), value.clone())).collect()
+        rows.map(|((_, key), value)| (key.clone(), value.clone()))
+            .collect()
     }
 }
 
@@ -68,10 +69,12 @@ impl View for Rows {
         if reverse {
             rows.reverse();
         }
-        let _ = rows.iter().try_for_each(|(key, value)| match visit(key, value) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(()),
-        });
+        let _ = rows
+            .iter()
+            .try_for_each(|(key, value)| match visit(key, value) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(()) => Err(()),
+            });
         Ok(())
     }
 }
@@ -89,12 +92,18 @@ pub(crate) fn n(value: i64) -> AttributeValue {
 }
 
 pub(crate) fn item(attributes: &[(&str, AttributeValue)]) -> Item {
-    attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    attributes
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect()
 }
 
 /// A table with the keys `pk` (S) and, if asked for, `sk` (N).
 pub(crate) fn schema(table: u64, with_sort: bool) -> TableSchema {
-    let attribute = |name: &str, kind| KeyAttribute { name: name.to_owned(), kind };
+    let attribute = |name: &str, kind| KeyAttribute {
+        name: name.to_owned(),
+        kind,
+    };
     TableSchema {
         table: TableId(table),
         version: SchemaVersion::FIRST,
@@ -124,15 +133,21 @@ fn with_values<T>(
 
 pub(crate) fn condition(text: &str, values: Values<'_>) -> Condition {
     let kind = ExpressionKind::Condition;
-    with_values(kind, values, |placeholders| placeholders.condition(kind, text))
+    with_values(kind, values, |placeholders| {
+        placeholders.condition(kind, text)
+    })
 }
 
 pub(crate) fn update(text: &str, values: Values<'_>) -> Update {
-    with_values(ExpressionKind::Update, values, |placeholders| placeholders.update(text))
+    with_values(ExpressionKind::Update, values, |placeholders| {
+        placeholders.update(text)
+    })
 }
 
 pub(crate) fn projection(text: &str) -> Projection {
-    with_values(ExpressionKind::Projection, &[], |placeholders| placeholders.projection(text))
+    with_values(ExpressionKind::Projection, &[], |placeholders| {
+        placeholders.projection(text)
+    })
 }
 
 pub(crate) fn any_value() -> impl Strategy<Value = AttributeValue> {
@@ -144,8 +159,9 @@ pub(crate) fn any_value() -> impl Strategy<Value = AttributeValue> {
         any::<bool>().prop_map(AttributeValue::Bool),
         Just(AttributeValue::Null),
         proptest::collection::btree_set(text, 1..3).prop_map(AttributeValue::Ss),
-        proptest::collection::btree_set(-3i64..3, 1..3)
-            .prop_map(|set| AttributeValue::Ns(set.into_iter().map(number).collect::<BTreeSet<_>>())),
+        proptest::collection::btree_set(-3i64..3, 1..3).prop_map(|set| AttributeValue::Ns(
+            set.into_iter().map(number).collect::<BTreeSet<_>>()
+        )),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![

@@ -24,7 +24,7 @@ pub mod folder;
 pub mod log;
 
 pub use engine::{Engine, EngineStats, EngineView, Family, MemEngine, WriteBatch, WriteOp};
-pub use engine::{RocksEngine, RocksShared, RocksSettings};
+pub use engine::{RocksEngine, RocksSettings, RocksShared};
 pub use envelope::{open, seal};
 pub use error::{Damaged, StorageError};
 pub use files::{Files, LogFile, MemFiles, OsFiles};

@@ -8,19 +8,21 @@ use std::collections::BTreeMap;
 
 use trilith_domain::OpError;
 use trilith_domain::ops::types::{
-    AttributeDefinition, KeySchemaElement, KeysAndAttributes, NotBuilt, OnDemandThroughput, TableInput, Tag,
-    ThroughputInput, WarmThroughputInput, WriteRequestInput,
+    AttributeDefinition, KeySchemaElement, KeysAndAttributes, NotBuilt, OnDemandThroughput,
+    TableInput, Tag, ThroughputInput, WarmThroughputInput, WriteRequestInput,
 };
 use trilith_domain::ops::{
-    BatchGetItem, BatchGetItemInput, BatchWriteItem, BatchWriteItemInput, CreateTable, CreateTableInput, DeleteItem,
-    DeleteItemInput, DeleteTable, DescribeContinuousBackups, DescribeContributorInsights,
-    DescribeContributorInsightsInput, DescribeEndpoints, DescribeEndpointsInput, DescribeKinesisStreamingDestination,
-    DescribeLimits, DescribeTable, DescribeTableReplicaAutoScaling, DescribeTimeToLive, GetItem, GetItemInput,
-    GetResourcePolicy, GetResourcePolicyInput, ListBackups, ListBackupsInput, ListBulkOperations,
-    ListBulkOperationsInput, ListContributorInsights, ListContributorInsightsInput, ListExports, ListExportsInput,
-    ListGlobalTables, ListGlobalTablesInput, ListImports, ListImportsInput, ListStreams, ListStreamsInput, ListTables,
-    ListTablesInput, ListTagsOfResource, ListTagsOfResourceInput, Op, PutItem, PutItemInput, Query, QueryInput, Scan,
-    ScanInput, TagResource, TagResourceInput, UntagResource, UntagResourceInput, UpdateItem, UpdateItemInput,
+    BatchGetItem, BatchGetItemInput, BatchWriteItem, BatchWriteItemInput, CreateTable,
+    CreateTableInput, DeleteItem, DeleteItemInput, DeleteTable, DescribeContinuousBackups,
+    DescribeContributorInsights, DescribeContributorInsightsInput, DescribeEndpoints,
+    DescribeEndpointsInput, DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable,
+    DescribeTableReplicaAutoScaling, DescribeTimeToLive, GetItem, GetItemInput, GetResourcePolicy,
+    GetResourcePolicyInput, ListBackups, ListBackupsInput, ListBulkOperations,
+    ListBulkOperationsInput, ListContributorInsights, ListContributorInsightsInput, ListExports,
+    ListExportsInput, ListGlobalTables, ListGlobalTablesInput, ListImports, ListImportsInput,
+    ListStreams, ListStreamsInput, ListTables, ListTablesInput, ListTagsOfResource,
+    ListTagsOfResourceInput, Op, PutItem, PutItemInput, Query, QueryInput, Scan, ScanInput,
+    TagResource, TagResourceInput, UntagResource, UntagResourceInput, UpdateItem, UpdateItemInput,
     UpdateTable, UpdateTableInput,
 };
 use trilith_proto::data::v1 as proto;
@@ -37,7 +39,9 @@ pub trait Ask {
 
 /// Collects the names of members that were sent and are not built.
 fn not_built<const N: usize>(sent: [(bool, &'static str); N]) -> NotBuilt {
-    sent.into_iter().filter_map(|(sent, name)| sent.then_some(name)).collect()
+    sent.into_iter()
+        .filter_map(|(sent, name)| sent.then_some(name))
+        .collect()
 }
 
 fn key_schema(elements: Vec<proto::KeySchemaElement>) -> Option<Vec<KeySchemaElement>> {
@@ -50,7 +54,9 @@ fn key_schema(elements: Vec<proto::KeySchemaElement>) -> Option<Vec<KeySchemaEle
     })
 }
 
-fn attribute_definitions(definitions: Vec<proto::AttributeDefinition>) -> Option<Vec<AttributeDefinition>> {
+fn attribute_definitions(
+    definitions: Vec<proto::AttributeDefinition>,
+) -> Option<Vec<AttributeDefinition>> {
     list(definitions).map(|definitions| {
         let definition = |definition: proto::AttributeDefinition| AttributeDefinition {
             attribute_name: required(definition.attribute_name),
@@ -82,7 +88,14 @@ fn warm(sent: Option<proto::WarmThroughput>) -> Option<WarmThroughputInput> {
 }
 
 fn tags(sent: Vec<proto::Tag>) -> Option<Vec<Tag>> {
-    list(sent).map(|tags| tags.into_iter().map(|tag| Tag { key: tag.key, value: tag.value }).collect())
+    list(sent).map(|tags| {
+        tags.into_iter()
+            .map(|tag| Tag {
+                key: tag.key,
+                value: tag.value,
+            })
+            .collect()
+    })
 }
 
 fn streams(sent: Option<&proto::StreamSpecification>) -> bool {
@@ -110,10 +123,22 @@ fn on_failure(value: i32) -> Option<String> {
 impl Ask for proto::CreateTableRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
         let not_built = not_built([
-            (!self.local_secondary_indexes.is_empty(), "LocalSecondaryIndexes"),
-            (!self.global_secondary_indexes.is_empty(), "GlobalSecondaryIndexes"),
-            (streams(self.stream_specification.as_ref()), "StreamSpecification"),
-            (encrypts(self.sse_specification.as_ref()), "SSESpecification"),
+            (
+                !self.local_secondary_indexes.is_empty(),
+                "LocalSecondaryIndexes",
+            ),
+            (
+                !self.global_secondary_indexes.is_empty(),
+                "GlobalSecondaryIndexes",
+            ),
+            (
+                streams(self.stream_specification.as_ref()),
+                "StreamSpecification",
+            ),
+            (
+                encrypts(self.sse_specification.as_ref()),
+                "SSESpecification",
+            ),
             (self.resource_policy.is_some(), "ResourcePolicy"),
         ]);
         let input = CreateTableInput {
@@ -137,9 +162,18 @@ impl Ask for proto::CreateTableRequest {
 impl Ask for proto::UpdateTableRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
         let not_built = not_built([
-            (!self.global_secondary_index_updates.is_empty(), "GlobalSecondaryIndexUpdates"),
-            (streams(self.stream_specification.as_ref()), "StreamSpecification"),
-            (encrypts(self.sse_specification.as_ref()), "SSESpecification"),
+            (
+                !self.global_secondary_index_updates.is_empty(),
+                "GlobalSecondaryIndexUpdates",
+            ),
+            (
+                streams(self.stream_specification.as_ref()),
+                "StreamSpecification",
+            ),
+            (
+                encrypts(self.sse_specification.as_ref()),
+                "SSESpecification",
+            ),
         ]);
         let input = UpdateTableInput {
             table_name: required(self.table_name),
@@ -158,8 +192,10 @@ impl Ask for proto::UpdateTableRequest {
 
 impl Ask for proto::ListTablesRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
-        let input =
-            ListTablesInput { exclusive_start_table_name: self.exclusive_start_table_name, limit: self.limit };
+        let input = ListTablesInput {
+            exclusive_start_table_name: self.exclusive_start_table_name,
+            limit: self.limit,
+        };
         ListTables::parse(input).map(Op::ListTables)
     }
 }
@@ -198,7 +234,9 @@ impl Ask for proto::PutItemRequest {
             condition_expression: self.condition_expression,
             expression_attribute_names: map(self.expression_attribute_names),
             expression_attribute_values: values.expression_values(self.expression_attribute_values),
-            return_values_on_condition_check_failure: on_failure(self.return_values_on_condition_check_failure),
+            return_values_on_condition_check_failure: on_failure(
+                self.return_values_on_condition_check_failure,
+            ),
             not_built: NotBuilt::new(),
             value_fault: values.fault(),
         };
@@ -236,7 +274,9 @@ impl Ask for proto::UpdateItemRequest {
             condition_expression: self.condition_expression,
             expression_attribute_names: map(self.expression_attribute_names),
             expression_attribute_values: values.expression_values(self.expression_attribute_values),
-            return_values_on_condition_check_failure: on_failure(self.return_values_on_condition_check_failure),
+            return_values_on_condition_check_failure: on_failure(
+                self.return_values_on_condition_check_failure,
+            ),
             not_built: NotBuilt::new(),
             value_fault: values.fault(),
         };
@@ -256,7 +296,9 @@ impl Ask for proto::DeleteItemRequest {
             condition_expression: self.condition_expression,
             expression_attribute_names: map(self.expression_attribute_names),
             expression_attribute_values: values.expression_values(self.expression_attribute_values),
-            return_values_on_condition_check_failure: on_failure(self.return_values_on_condition_check_failure),
+            return_values_on_condition_check_failure: on_failure(
+                self.return_values_on_condition_check_failure,
+            ),
             not_built: NotBuilt::new(),
             value_fault: values.fault(),
         };
@@ -318,14 +360,22 @@ impl Ask for proto::BatchGetItemRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
         let mut values = Values::default();
         let mut of_table = |sent: proto::KeysAndAttributes| KeysAndAttributes {
-            keys: list(sent.keys.into_iter().filter_map(|key| values.item(Some(key))).collect()),
+            keys: list(
+                sent.keys
+                    .into_iter()
+                    .filter_map(|key| values.item(Some(key)))
+                    .collect(),
+            ),
             consistent_read: sent.consistent_read,
             projection_expression: sent.projection_expression,
             expression_attribute_names: map(sent.expression_attribute_names),
             not_built: NotBuilt::new(),
         };
-        let request_items =
-            self.request_items.into_iter().map(|(table, sent)| (table, of_table(sent))).collect::<BTreeMap<_, _>>();
+        let request_items = self
+            .request_items
+            .into_iter()
+            .map(|(table, sent)| (table, of_table(sent)))
+            .collect::<BTreeMap<_, _>>();
         let input = BatchGetItemInput {
             request_items: map(request_items),
             return_consumed_capacity: consumed(self.return_consumed_capacity),
@@ -340,14 +390,20 @@ impl Ask for proto::BatchWriteItemRequest {
         use proto::write_request::Request;
         let mut values = Values::default();
         let mut request_items = BTreeMap::<String, Vec<WriteRequestInput>>::new();
-        for proto::WriteRequest { table_name, request } in self.requests {
+        for proto::WriteRequest {
+            table_name,
+            request,
+        } in self.requests
+        {
             let input = match request {
-                Some(Request::PutItem(item)) => {
-                    WriteRequestInput { put: Some(values.item(Some(item))), delete: None }
-                }
-                Some(Request::DeleteKey(key)) => {
-                    WriteRequestInput { put: None, delete: Some(values.item(Some(key))) }
-                }
+                Some(Request::PutItem(item)) => WriteRequestInput {
+                    put: Some(values.item(Some(item))),
+                    delete: None,
+                },
+                Some(Request::DeleteKey(key)) => WriteRequestInput {
+                    put: None,
+                    delete: Some(values.item(Some(key))),
+                },
                 None => WriteRequestInput::default(),
             };
             request_items.entry(table_name).or_default().push(input);
@@ -366,15 +422,20 @@ impl Ask for proto::BatchWriteItemRequest {
 
 impl Ask for proto::TagResourceRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
-        let input = TagResourceInput { resource_arn: required(self.resource_arn), tags: tags(self.tags) };
+        let input = TagResourceInput {
+            resource_arn: required(self.resource_arn),
+            tags: tags(self.tags),
+        };
         TagResource::parse(input).map(Op::TagResource)
     }
 }
 
 impl Ask for proto::UntagResourceRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
-        let input =
-            UntagResourceInput { resource_arn: required(self.resource_arn), tag_keys: list(self.tag_keys) };
+        let input = UntagResourceInput {
+            resource_arn: required(self.resource_arn),
+            tag_keys: list(self.tag_keys),
+        };
         UntagResource::parse(input).map(Op::UntagResource)
     }
 }
@@ -399,7 +460,9 @@ impl Ask for proto::DescribeLimitsRequest {
 
 impl Ask for proto::DescribeEndpointsRequest {
     fn op(self, host: Option<&str>) -> Result<Op, OpError> {
-        let input = DescribeEndpointsInput { host: host.map(str::to_owned) };
+        let input = DescribeEndpointsInput {
+            host: host.map(str::to_owned),
+        };
         Ok(Op::DescribeEndpoints(DescribeEndpoints::parse(input)))
     }
 }
@@ -474,14 +537,19 @@ impl Ask for proto::ListImportsRequest {
 
 impl Ask for proto::ListBulkOperationsRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
-        let input = ListBulkOperationsInput { max_results: self.max_results, next_token: self.next_token };
+        let input = ListBulkOperationsInput {
+            max_results: self.max_results,
+            next_token: self.next_token,
+        };
         ListBulkOperations::parse(input).map(Op::ListBulkOperations)
     }
 }
 
 impl Ask for proto::GetResourcePolicyRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
-        let input = GetResourcePolicyInput { resource_arn: required(self.resource_arn) };
+        let input = GetResourcePolicyInput {
+            resource_arn: required(self.resource_arn),
+        };
         GetResourcePolicy::parse(input).map(Op::GetResourcePolicy)
     }
 }

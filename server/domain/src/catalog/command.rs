@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use borsh::{BorshDeserialize, BorshSerialize};
 use trilith_values::{NodeId, ReplicaId, ShardId, TableId};
 
-use super::table::{TableClass, TableDefinition, TableRecord, Units};
 use super::BillingMode;
+use super::table::{TableClass, TableDefinition, TableRecord, Units};
 
 /// A member of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

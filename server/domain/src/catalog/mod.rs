@@ -2,7 +2,7 @@
 //!
 //! The whole catalog is a value, [`Catalog`]: a few megabytes for thousands of tables. The shard keeps it in memory,
 //! so its commands name no keys and never scan; others load it from a view or ask for it with
-//! [`Plan::Catalog`](crate::read::Plan::Catalog), by version. [`apply`] is a pure function of a catalog and a command
+//! [`Plan::Catalog`](crate::read::Plan::Catalog), by version. [`apply()`] is a pure function of a catalog and a command
 //! to a reply and a list of changes, each of which is one record ([`Change`]); the machine makes them in memory and as
 //! rows.
 //!
@@ -28,5 +28,7 @@ pub use command::{
     CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState, Refusal, ReplicaPlace,
     ShardRecord,
 };
-pub use table::{BillingMode, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus, Units};
+pub use table::{
+    BillingMode, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus, Units,
+};
 pub use view::{Catalog, Change, Counters};

@@ -28,7 +28,12 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Self {
-        Self { version: 0, next_table: 1, next_replica: 1, next_node: 1 }
+        Self {
+            version: 0,
+            next_table: 1,
+            next_replica: 1,
+            next_node: 1,
+        }
     }
 }
 
@@ -76,9 +81,15 @@ impl Catalog {
         if let Some(counters) = get_row(view, &Key::Counters)? {
             catalog.put(Change::Counters(counters));
         }
-        scan_rows(view, &Prefix::Tables, |_, table| catalog.put(Change::Table(table)))?;
-        scan_rows(view, &Prefix::Nodes, |_, node| catalog.put(Change::Node(node)))?;
-        scan_rows(view, &Prefix::Shards, |_, shard| catalog.put(Change::Shard(shard)))?;
+        scan_rows(view, &Prefix::Tables, |_, table| {
+            catalog.put(Change::Table(table))
+        })?;
+        scan_rows(view, &Prefix::Nodes, |_, node| {
+            catalog.put(Change::Node(node))
+        })?;
+        scan_rows(view, &Prefix::Shards, |_, shard| {
+            catalog.put(Change::Shard(shard))
+        })?;
         scan_rows(view, &Prefix::Joins, |key, node| {
             if let Ok(Key::Join(token)) = Key::decode(Family::Meta, key) {
                 catalog.put(Change::Join(token, node));
@@ -133,8 +144,12 @@ impl Catalog {
     ) -> impl Iterator<Item = &'c str> + use<'c> {
         let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let names = self.names.get(&account).into_iter();
-        let names = names.flat_map(move |names| names.range::<str, _>((from, std::ops::Bound::Unbounded)));
-        names.map(|(name, _)| name.as_str()).collect::<Vec<_>>().into_iter()
+        let names =
+            names.flat_map(move |names| names.range::<str, _>((from, std::ops::Bound::Unbounded)));
+        names
+            .map(|(name, _)| name.as_str())
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     /// How many tables an account has.
@@ -169,7 +184,9 @@ impl Catalog {
 
     /// The shards that hold tables, by id.
     pub fn data_shards(&self) -> impl Iterator<Item = &ShardRecord> {
-        self.shards.values().filter(|shard| shard.id != CATALOG_SHARD)
+        self.shards
+            .values()
+            .filter(|shard| shard.id != CATALOG_SHARD)
     }
 
     /// Makes a change, and answers the rows that it sets or removes.
@@ -193,9 +210,10 @@ impl Catalog {
                 rows
             }
             Change::TableGone(id) => {
-                let name = self.tables.get(id).map(|table| {
-                    (Key::TableName(table.account, table.name.clone()), None)
-                });
+                let name = self
+                    .tables
+                    .get(id)
+                    .map(|table| (Key::TableName(table.account, table.name.clone()), None));
                 name.into_iter().chain([(Key::Table(*id), None)]).collect()
             }
             Change::Node(node) => vec![(Key::Node(node.id), Some(codec::seal_row(node)))],

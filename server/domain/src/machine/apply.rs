@@ -69,7 +69,10 @@ pub fn apply_batch(
     index: u64,
 ) -> Result<(Vec<Reply>, Effects), CorruptValue> {
     let (mut replies, effects) = apply_entries(state, fetched, &[(index, batch)])?;
-    Ok((replies.pop().expect("one entry, one list of replies"), effects))
+    Ok((
+        replies.pop().expect("one entry, one list of replies"),
+        effects,
+    ))
 }
 
 /// Applies log entries that follow each other, with one set of effects: the same as applying them one by one.
@@ -102,7 +105,11 @@ fn apply_entry(
     let mut replies = Vec::with_capacity(batch.commands.len());
     for (i, command) in batch.commands.iter().enumerate() {
         let n = u32::try_from(i).expect("an entry's length is a u32 in its format");
-        let at = At { stamp: Stamp::of_command(leader, last, i), index, n };
+        let at = At {
+            stamp: Stamp::of_command(leader, last, i),
+            index,
+            n,
+        };
         replies.push(apply(state, working, command, at)?);
     }
     Ok(replies)
@@ -133,7 +140,10 @@ pub fn apply(
             ReplyBody::Poisoned
         }
     };
-    Ok(Reply { stamp: at.stamp, body })
+    Ok(Reply {
+        stamp: at.stamp,
+        body,
+    })
 }
 
 fn run(
@@ -166,7 +176,11 @@ fn set_aside(
     at: At,
     panic: &(dyn Any + Send),
 ) {
-    let key = Key::Poison { shard: state.shard(), index: at.index, n: at.n };
+    let key = Key::Poison {
+        shard: state.shard(),
+        index: at.index,
+        n: at.n,
+    };
     let row = PoisonRow {
         stamp: at.stamp,
         command: command.id,
@@ -185,5 +199,21 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 }
 
 fn shortened(text: &str) -> String {
-    text[..text.floor_char_boundary(POISON_TEXT_MAX)].to_owned()
+    let fits = |c: &(usize, char)| c.0 + c.1.len_utf8() <= POISON_TEXT_MAX;
+    text.char_indices()
+        .take_while(fits)
+        .map(|(_, c)| c)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(shortened("short"), "short");
+        let long = format!("x{}", "é".repeat(POISON_TEXT_MAX));
+        assert_eq!(shortened(&long).len(), POISON_TEXT_MAX - 1);
+    }
 }

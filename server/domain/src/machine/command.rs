@@ -96,10 +96,7 @@ pub struct Write {
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub enum Action {
     /// Replaces the whole item (key attributes included).
-    Put(
-        #[borsh(serialize_with = "items::write", deserialize_with = "items::read")]
-        Item,
-    ),
+    Put(#[borsh(serialize_with = "items::write", deserialize_with = "items::read")] Item),
     /// Removes it; a missing item is success.
     Delete,
     /// Evaluates an update against the old item, or against the bare key where there is none.

@@ -5,7 +5,7 @@
 //! 1. [`reads_of`] names every key that its commands need. Commands never scan: whoever has to walk keys is a worker,
 //!    which then proposes commands about the keys it found.
 //! 2. The caller fetches them in one go, into a [`Prefetched`].
-//! 3. [`apply_batch`] runs each command in turn ([`apply`]) over the fetched values and what earlier commands of the
+//! 3. [`apply_batch`] runs each command in turn ([`apply()`]) over the fetched values and what earlier commands of the
 //!    batch have changed ([`Working`]). It cannot fail on I/O.
 //! 4. The caller writes the [`Effects`] and its own applied row in one atomic batch, then sends the replies.
 //!

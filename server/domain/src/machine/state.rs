@@ -64,7 +64,12 @@ impl ShardState {
             poisoned: 0,
             hash: 0,
         };
-        Self { shard, row, spans: BTreeMap::new(), catalog: Box::default() }
+        Self {
+            shard,
+            row,
+            spans: BTreeMap::new(),
+            catalog: Box::default(),
+        }
     }
 
     /// Reads the state back from its rows; a shard without rows is new.
@@ -128,7 +133,10 @@ impl ShardState {
 
     /// The row of what is not spans and catalog.
     pub(super) fn machine_row(&self) -> (Bytes, Bytes) {
-        (Key::Machine(self.shard).encode(), codec::seal_row(&self.row))
+        (
+            Key::Machine(self.shard).encode(),
+            codec::seal_row(&self.row),
+        )
     }
 }
 
@@ -146,8 +154,12 @@ pub(crate) fn scan_rows<T: BorshDeserialize>(
 ) -> Result<(), ViewError> {
     let (start, end) = prefix.range();
     let mut fault = None;
-    view.scan(Family::Meta, &start, &end, false, &mut |key, sealed| {
-        match codec::open_row(sealed) {
+    view.scan(
+        Family::Meta,
+        &start,
+        &end,
+        false,
+        &mut |key, sealed| match codec::open_row(sealed) {
             Ok(row) => {
                 each(key, row);
                 ControlFlow::Continue(())
@@ -156,7 +168,7 @@ pub(crate) fn scan_rows<T: BorshDeserialize>(
                 fault = Some(damage.at(Family::Meta, key));
                 ControlFlow::Break(())
             }
-        }
-    })?;
+        },
+    )?;
     fault.map_or(Ok(()), |fault| Err(fault.into()))
 }

@@ -40,7 +40,10 @@ pub struct HashInterval {
 
 impl HashInterval {
     /// Every hash.
-    pub const ALL: Self = Self { first: 0, last: u64::MAX };
+    pub const ALL: Self = Self {
+        first: 0,
+        last: u64::MAX,
+    };
 
     /// Whether `hash` lies inside.
     pub fn contains(&self, hash: u64) -> bool {
@@ -49,7 +52,10 @@ impl HashInterval {
 
     /// What both share, if anything.
     pub fn intersect(&self, other: &Self) -> Option<Self> {
-        let both = Self { first: self.first.max(other.first), last: self.last.min(other.last) };
+        let both = Self {
+            first: self.first.max(other.first),
+            last: self.last.min(other.last),
+        };
         (both.first <= both.last).then_some(both)
     }
 

@@ -2,10 +2,13 @@ use std::sync::atomic::AtomicUsize;
 
 use futures::future::join_all;
 use trilith_domain::machine::ReplyBody;
+use trilith_domain::ops::{QueryInput, ScanInput};
 use trilith_values::{SchemaVersion, ShardId};
 
 use super::*;
-use crate::test_support::requests::{create, get, item, key, put, table};
+use crate::test_support::requests::{
+    batch_get, batch_put, create, get, item, key, put, query, scan, table,
+};
 use crate::test_support::{Client, Fault, LocalCluster, caller_within};
 
 const NOT_FOUND: &str = "Requested resource not found";
@@ -212,4 +215,90 @@ async fn a_table_made_anew_under_its_name_is_the_one_that_is_meant() {
         .await
         .expect("readable");
     assert_eq!(found.item, Some(item("a", 1, "new")));
+}
+
+#[tokio::test]
+async fn every_op_on_data_follows_a_new_descriptor() {
+    let cluster = LocalCluster::new(3);
+    let client = Client::of(&cluster);
+    client
+        .create_table(create("orders"))
+        .await
+        .expect("a new name");
+    client
+        .put_item(put("orders", item("a", 1, "x")))
+        .await
+        .expect("puts");
+    for consistent in [false, true] {
+        for op in ["put", "get", "query", "scan", "batch get", "batch put"] {
+            for (shard, alter) in cluster.raise_version("orders") {
+                cluster.apply(shard, alter);
+            }
+            let consistent = Some(consistent);
+            let found = match op {
+                "put" => client
+                    .put_item(put("orders", item("a", 1, "x")))
+                    .await
+                    .map(|_| 1),
+                "get" => client
+                    .get_item(get("orders", key("a", 1), consistent == Some(true)))
+                    .await
+                    .map(|_| 1),
+                "query" => {
+                    let query = QueryInput {
+                        consistent_read: consistent,
+                        ..query("orders", "a")
+                    };
+                    client.query(query).await.map(|page| page.count)
+                }
+                "scan" => {
+                    let scan = ScanInput {
+                        consistent_read: consistent,
+                        ..scan("orders")
+                    };
+                    client.scan(scan).await.map(|page| page.count)
+                }
+                "batch get" => {
+                    let got = client
+                        .batch_get_item(batch_get("orders", vec![key("a", 1)]))
+                        .await;
+                    got.map(|got| got.responses["orders"].len() as u64)
+                }
+                _ => client
+                    .batch_write_item(batch_put("orders", vec![item("a", 1, "x")]))
+                    .await
+                    .map(|_| 1),
+            };
+            assert_eq!(found, Ok(1), "{op}, consistent: {consistent:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_op_bound_ahead_of_its_shard_waits_for_it() {
+    let cluster = LocalCluster::new(2);
+    let client = Client::of(&cluster);
+    client
+        .create_table(create("orders"))
+        .await
+        .expect("a new name");
+    let alter = cluster.raise_version("orders");
+    let node = cluster.another_node();
+    let ahead = Client::of(&node);
+    let mut attempts = 0;
+    let world = Arc::clone(&cluster);
+    cluster.on_write(move |_, _| {
+        attempts += 1;
+        if attempts == 4 {
+            alter
+                .iter()
+                .for_each(|(shard, alter)| drop(world.apply(*shard, alter.clone())));
+        }
+        Fault::None
+    });
+    ahead
+        .put_item(put("orders", item("a", 1, "x")))
+        .await
+        .expect("the shard has followed");
+    cluster.heal();
 }

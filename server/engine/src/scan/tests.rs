@@ -178,3 +178,28 @@ async fn a_table_made_anew_is_scanned_by_a_node_that_knew_the_old_one() {
     }
     assert_eq!(other.scan(scan("orders")).await.expect("reads").count, 10);
 }
+
+#[tokio::test]
+async fn a_page_goes_on_where_it_was_when_the_descriptor_changes_under_it() {
+    let (cluster, client) = orders(4).await;
+    for i in 0..40 {
+        client
+            .put_item(put("orders", item(&format!("p{i}"), i, n(i))))
+            .await
+            .expect("puts");
+    }
+    let world = Arc::clone(&cluster);
+    let mut reads = 0;
+    cluster.on_read(move |_, _, _| {
+        reads += 1;
+        if reads == 3 {
+            for (shard, alter) in world.raise_version("orders") {
+                world.apply(shard, alter);
+            }
+        }
+        None
+    });
+    let page = client.scan(scan("orders")).await.expect("reads");
+    assert_eq!((page.scanned_count, page.last_evaluated_key), (40, None));
+    cluster.heal();
+}

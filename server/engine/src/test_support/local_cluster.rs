@@ -17,7 +17,7 @@ use trilith_domain::catalog::{
 use trilith_domain::keyspace::CATALOG_SHARD;
 use trilith_domain::machine::{CommandBody, Reply, ReplyBody};
 use trilith_domain::read::{Plan, ReadReply};
-use trilith_values::{NodeId, ReplicaId, ShardId};
+use trilith_values::{NodeId, ReplicaId, SchemaVersion, ShardId, TableId};
 
 use super::LocalShard;
 use super::{ACCOUNT, REGION};
@@ -49,6 +49,8 @@ struct World {
     on_read: Mutex<Option<OnRead>>,
     micros: AtomicU64,
     reclaimed: Mutex<Vec<String>>,
+    /// Versions of descriptors that [`LocalCluster::raise_version`] has raised.
+    versions: Mutex<BTreeMap<TableId, SchemaVersion>>,
 }
 
 /// One node of a cluster in memory. Its copy of the catalog moves on only by its own changes and refreshes.
@@ -74,6 +76,7 @@ impl LocalCluster {
             on_read: Mutex::default(),
             micros: AtomicU64::new(1_600_000_000_000_000),
             reclaimed: Mutex::default(),
+            versions: Mutex::default(),
         };
         let node = Self {
             world: Arc::new(world),
@@ -141,6 +144,36 @@ impl LocalCluster {
         self.world.reclaimed.lock().clone()
     }
 
+    /// Raises the version of a table's descriptor in the catalog, as an operation will that changes what shards know of
+    /// a table. Answers the commands that make the shards follow, for [`LocalCluster::apply`]. Nodes learn of it when
+    /// they refresh.
+    pub fn raise_version(&self, name: &str) -> Vec<(ShardId, CommandBody)> {
+        let catalog = self.shard(CATALOG_SHARD).state().catalog().clone();
+        let record = catalog
+            .table_named(ACCOUNT, name)
+            .expect("a table of this cluster");
+        let mut schema = record.schema();
+        let mut versions = self.world.versions.lock();
+        schema.version = versions
+            .get(&record.id)
+            .copied()
+            .unwrap_or(record.version)
+            .next();
+        versions.insert(record.id, schema.version);
+        let alter = |shard| {
+            (
+                shard,
+                CommandBody::SpanAlter {
+                    schema: schema.clone(),
+                },
+            )
+        };
+        crate::lifecycle::shards(record)
+            .into_iter()
+            .map(alter)
+            .collect()
+    }
+
     /// Applies a command, past every fault.
     pub fn apply(&self, shard: ShardId, command: CommandBody) -> Reply {
         let now = Stamp(self.world.micros.fetch_add(1, Ordering::Relaxed));
@@ -154,11 +187,14 @@ impl LocalCluster {
 
     fn catch_up(&self) {
         let catalog = self.shard(CATALOG_SHARD).state().catalog().clone();
+        let versions = self.world.versions.lock();
         let table = |record: &TableRecord| {
-            (
-                (record.account, record.name.clone()),
-                Arc::new(record.clone()),
-            )
+            let version = versions.get(&record.id).copied().unwrap_or(record.version);
+            let record = TableRecord {
+                version,
+                ..record.clone()
+            };
+            ((record.account, record.name.clone()), Arc::new(record))
         };
         let tables = catalog.tables().map(table).collect();
         *self.known.write() = Known {

@@ -82,7 +82,7 @@ impl Reconciler {
         }
         let deadline = now() + self.settings.attempt;
         // What this node knows may be old; without a leader nothing could be done anyway.
-        if false {
+        if self.cluster.refresh_catalog(deadline).await.is_err() {
             return 0;
         }
         self.note(at);

@@ -55,7 +55,9 @@ impl Op {
 
     /// Whether this may leave a segment without live frames.
     fn releases(&self) -> bool {
-        self.frames.iter().any(|frame| matches!(frame.kind, Kind::Truncate | Kind::Purge | Kind::Forget))
+        self.frames
+            .iter()
+            .any(|frame| matches!(frame.kind, Kind::Truncate | Kind::Purge | Kind::Forget))
     }
 }
 
@@ -89,7 +91,15 @@ impl Core {
         mut found: Recovered,
     ) -> Result<Core, StorageError> {
         let logs = std::mem::take(&mut found.logs);
-        let logs = logs.into_iter().map(|(id, state)| (id, Arc::new(Log { id, state: Mutex::new(state) })));
+        let logs = logs.into_iter().map(|(id, state)| {
+            (
+                id,
+                Arc::new(Log {
+                    id,
+                    state: Mutex::new(state),
+                }),
+            )
+        });
         let core = Core {
             files,
             options,
@@ -151,7 +161,9 @@ impl Core {
     /// Writes all that is queued on the calling thread. Does nothing if another call is at it; that one will see to it.
     pub(super) fn drive(&self) {
         loop {
-            let Some(mut writer) = self.writer.try_lock() else { return };
+            let Some(mut writer) = self.writer.try_lock() else {
+                return;
+            };
             self.step_all(&mut writer);
             drop(writer);
             // What was queued between the last look and the unlocking found the lock taken, and relies on us.
@@ -204,7 +216,9 @@ impl Core {
             }
             Err(error) => {
                 let fenced = self.close(&error);
-                batch.into_iter().for_each(|op| op.answer(Err(fenced.clone())));
+                batch
+                    .into_iter()
+                    .for_each(|op| op.answer(Err(fenced.clone())));
             }
         }
         true
@@ -212,19 +226,24 @@ impl Core {
 
     /// Refuses everything from now on, and what is queued too. Returns the error that callers get.
     pub(super) fn close(&self, reason: &StorageError) -> StorageError {
-        let fenced = StorageError::Fenced { reason: reason.to_string() };
+        let fenced = StorageError::Fenced {
+            reason: reason.to_string(),
+        };
         let (fenced, rest) = {
             let mut queue = self.queue.lock();
             let fenced = queue.closed.get_or_insert(fenced).clone();
             (fenced, std::mem::take(&mut queue.ops))
         };
-        rest.into_iter().for_each(|op| op.answer(Err(fenced.clone())));
+        rest.into_iter()
+            .for_each(|op| op.answer(Err(fenced.clone())));
         fenced
     }
 
     /// Accepts nothing more, but lets the writer's thread finish what is queued.
     pub(super) fn end(&self) {
-        let reason = StorageError::Fenced { reason: "the log was closed".to_owned() };
+        let reason = StorageError::Fenced {
+            reason: "the log was closed".to_owned(),
+        };
         self.queue.lock().closed.get_or_insert(reason);
         self.wake.notify_all();
     }
@@ -233,11 +252,20 @@ impl Core {
     ///
     /// # Errors
     /// [`StorageError::Corrupt`] if it is damaged, or gone because its segment was freed: the caller finds out which.
-    pub(super) fn read_stored(&self, place: Location, log: u64, index: u64) -> Result<Bytes, StorageError> {
+    pub(super) fn read_stored(
+        &self,
+        place: Location,
+        log: u64,
+        index: u64,
+    ) -> Result<Bytes, StorageError> {
         let segment = self.segments.read().get(&place.segment).cloned();
         let Some(segment) = segment else {
             return Err(StorageError::Corrupt {
-                place: format!("log segment {} at offset {}", super::segment::name(place.segment), place.offset),
+                place: format!(
+                    "log segment {} at offset {}",
+                    super::segment::name(place.segment),
+                    place.offset
+                ),
                 detail: "the segment is gone".to_owned(),
                 affected: vec![log],
             });
@@ -269,8 +297,15 @@ impl Core {
         }
         let mut excess = cached - budget + budget / 8;
         let logs: Vec<Arc<Log>> = self.logs.read().values().cloned().collect();
-        let oldest = |at: usize| logs[at].state.lock().oldest_cached().map(|birth| Reverse((birth, at)));
-        let mut heap: BinaryHeap<Reverse<(u64, usize)>> = (0..logs.len()).filter_map(oldest).collect();
+        let oldest = |at: usize| {
+            logs[at]
+                .state
+                .lock()
+                .oldest_cached()
+                .map(|birth| Reverse((birth, at)))
+        };
+        let mut heap: BinaryHeap<Reverse<(u64, usize)>> =
+            (0..logs.len()).filter_map(oldest).collect();
         while excess > 0
             && let Some(Reverse((_, at))) = heap.pop()
         {

@@ -28,7 +28,9 @@ pub struct LogHandle {
 
 impl std::fmt::Debug for LogHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LogHandle").field("id", &self.log.id).finish_non_exhaustive()
+        f.debug_struct("LogHandle")
+            .field("id", &self.log.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,7 +57,13 @@ impl LogHandle {
             for LogEntry { index, payload } in entries {
                 let birth = core.birth();
                 state.append(index, birth, payload.clone());
-                frames.push(Queued { kind: Kind::Append, index, birth, payload, moved: false });
+                frames.push(Queued {
+                    kind: Kind::Append,
+                    index,
+                    birth,
+                    payload,
+                    moved: false,
+                });
             }
             Ok(frames)
         });
@@ -66,7 +74,13 @@ impl LogHandle {
         let from = keep.map_or(0, |keep| keep + 1);
         self.submit(Some(done), true, move |_, _, state| {
             state.truncate(from);
-            Ok(vec![Queued { kind: Kind::Truncate, index: from, birth: 0, payload: Bytes::new(), moved: false }])
+            Ok(vec![Queued {
+                kind: Kind::Truncate,
+                index: from,
+                birth: 0,
+                payload: Bytes::new(),
+                moved: false,
+            }])
         });
     }
 
@@ -79,18 +93,28 @@ impl LogHandle {
             if !state.purge(upto, birth, note.clone()) {
                 return Ok(Vec::new());
             }
-            Ok(vec![Queued { kind: Kind::Purge, index: upto, birth, payload: note, moved: false }])
+            Ok(vec![Queued {
+                kind: Kind::Purge,
+                index: upto,
+                birth,
+                payload: note,
+                moved: false,
+            }])
         });
     }
 
     /// Replaces the vote; `done` is called when it is durable.
     pub fn save_vote(&self, vote: Bytes, done: Done) {
-        self.submit(Some(done), true, |core, _, state| Ok(vec![marked(core, state, Kind::Vote, vote)]));
+        self.submit(Some(done), true, |core, _, state| {
+            Ok(vec![marked(core, state, Kind::Vote, vote)])
+        });
     }
 
     /// Replaces the commit note. Not durable when it returns, and causes no fsync.
     pub fn save_committed(&self, committed: Bytes) {
-        self.submit(None, false, |core, _, state| Ok(vec![marked(core, state, Kind::Committed, committed)]));
+        self.submit(None, false, |core, _, state| {
+            Ok(vec![marked(core, state, Kind::Committed, committed)])
+        });
     }
 
     /// The vote saved last.
@@ -128,7 +152,9 @@ impl LogHandle {
     /// # Errors
     /// As [`LogHandle::read`].
     pub fn last_entry(&self) -> Result<Option<LogEntry>, StorageError> {
-        let Some(last) = self.last_index() else { return Ok(None) };
+        let Some(last) = self.last_index() else {
+            return Ok(None);
+        };
         Ok(self.read(last..last + 1)?.pop())
     }
 
@@ -145,7 +171,12 @@ impl LogHandle {
     ///
     /// # Errors
     /// As [`LogHandle::read`].
-    pub fn read_limited(&self, start: u64, end: u64, bytes_max: u64) -> Result<Vec<LogEntry>, StorageError> {
+    pub fn read_limited(
+        &self,
+        start: u64,
+        end: u64,
+        bytes_max: u64,
+    ) -> Result<Vec<LogEntry>, StorageError> {
         loop {
             self.core.check()?;
             let sources = {
@@ -169,7 +200,9 @@ impl LogHandle {
                     self.core.meter.cache_misses.fetch_add(1, Relaxed);
                     match self.core.read_stored(place, self.log.id, index) {
                         Ok(payload) => payload,
-                        Err(error) if self.log.state.lock().lies_at(index, place) => return Err(error),
+                        Err(error) if self.log.state.lock().lies_at(index, place) => {
+                            return Err(error);
+                        }
                         Err(_) => return Ok(None),
                     }
                 }
@@ -186,9 +219,17 @@ impl LogHandle {
         sync: bool,
         change: impl FnOnce(&Core, u64, &mut LogState) -> Result<Vec<Queued>, StorageError>,
     ) {
-        let mut op = Op { log: Arc::clone(&self.log), frames: Vec::new(), sync, done };
+        let mut op = Op {
+            log: Arc::clone(&self.log),
+            frames: Vec::new(),
+            sync,
+            done,
+        };
         let refused = self.core.change(&self.log, |state| {
-            let checked = self.core.check().and_then(|()| check_exists(self.log.id, state));
+            let checked = self
+                .core
+                .check()
+                .and_then(|()| check_exists(self.log.id, state));
             match checked.and_then(|()| change(&self.core, self.log.id, state)) {
                 Ok(frames) if frames.is_empty() && op.done.is_none() => None,
                 Ok(frames) => {
@@ -209,31 +250,56 @@ impl LogHandle {
 fn marked(core: &Core, state: &mut LogState, kind: Kind, value: Bytes) -> Queued {
     let birth = core.birth();
     state.set_mark(kind, 0, birth, value.clone(), None);
-    Queued { kind, index: 0, birth, payload: value, moved: false }
+    Queued {
+        kind,
+        index: 0,
+        birth,
+        payload: value,
+        moved: false,
+    }
 }
 
 fn check_exists(id: u64, state: &LogState) -> Result<(), StorageError> {
     if state.forgotten {
-        return Err(StorageError::OutOfOrder { log: id, detail: "the log was destroyed".to_owned() });
+        return Err(StorageError::OutOfOrder {
+            log: id,
+            detail: "the log was destroyed".to_owned(),
+        });
     }
     Ok(())
 }
 
 /// Refuses entries that would leave a gap.
 fn check_order(id: u64, state: &LogState, entries: &[LogEntry]) -> Result<(), StorageError> {
-    let Some(first) = entries.first() else { return Ok(()) };
+    let Some(first) = entries.first() else {
+        return Ok(());
+    };
     let refuse = |detail: String| Err(StorageError::OutOfOrder { log: id, detail });
-    let floor = state.first_index().or(state.next_index()).unwrap_or(first.index);
+    let floor = state
+        .first_index()
+        .or(state.next_index())
+        .unwrap_or(first.index);
     let next = state.next_index().unwrap_or(first.index);
     if first.index > next || first.index < floor {
-        return refuse(format!("entry {} was appended where {floor} to {next} may be", first.index));
+        return refuse(format!(
+            "entry {} was appended where {floor} to {next} may be",
+            first.index
+        ));
     }
     for (expected, entry) in (first.index..).zip(entries) {
         if entry.index != expected {
-            return refuse(format!("entry {} was appended after entry {}", entry.index, expected.wrapping_sub(1)));
+            return refuse(format!(
+                "entry {} was appended after entry {}",
+                entry.index,
+                expected.wrapping_sub(1)
+            ));
         }
         if entry.payload.len() > PAYLOAD_MAX {
-            return refuse(format!("entry {} has {} bytes, at most {PAYLOAD_MAX} are possible", entry.index, entry.payload.len()));
+            return refuse(format!(
+                "entry {} has {} bytes, at most {PAYLOAD_MAX} are possible",
+                entry.index,
+                entry.payload.len()
+            ));
         }
     }
     Ok(())

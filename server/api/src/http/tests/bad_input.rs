@@ -7,9 +7,17 @@ fn tight() -> Settings {
     Settings {
         max_body: 100_000,
         max_bodies: 150_000,
-        head_timeout: Duration::from_millis(60),
-        body_timeout: Duration::from_millis(60),
-        write_timeout: Duration::from_millis(60),
+        ..Settings::default()
+    }
+}
+
+/// Little patience, for tests that wait for its end; enough for a sound request on a busy machine.
+fn hasty() -> Settings {
+    let patience = Duration::from_millis(200);
+    Settings {
+        head_timeout: patience,
+        body_timeout: patience,
+        write_timeout: patience,
         ..Settings::default()
     }
 }
@@ -231,7 +239,7 @@ async fn gzip_that_is_none_or_a_bomb_is_refused() {
 
 #[tokio::test]
 async fn a_half_sent_request_ends_in_time() {
-    let server = Server::start(tight()).await;
+    let server = Server::start(hasty()).await;
     let whole = get("never");
     // Part of a head: closed without an answer, since there is no request yet.
     let mut client = server.connect().await;
@@ -253,7 +261,7 @@ async fn a_half_sent_request_ends_in_time() {
 
 #[tokio::test]
 async fn a_trickle_does_not_extend_the_time_of_a_body() {
-    let server = Server::start(tight()).await;
+    let server = Server::start(hasty()).await;
     let mut client = server.connect().await;
     let whole = request("GetItem", "", &[b' '; 1000]);
     client.send(&whole[..whole.len() - 1000]).await;
@@ -306,7 +314,7 @@ async fn dropped_connections_leave_nothing_behind() {
 
 #[tokio::test]
 async fn who_does_not_read_the_answer_is_let_go() {
-    let server = Server::start(tight()).await;
+    let server = Server::start(hasty()).await;
     let mut client = server.connect().await;
     client.send(&get("big:30000000")).await;
     while server.fake.executed.load(Ordering::SeqCst) == 0 {

@@ -43,7 +43,7 @@ async fn idle_connections_are_kept_for_their_time_and_no_longer() {
     assert_eq!(client.answer().await.text(), echo("b"));
 
     let short = Settings {
-        idle_timeout: Duration::from_millis(20),
+        idle_timeout: Duration::from_millis(200),
         ..Settings::default()
     };
     let server = Server::start(short).await;

@@ -1,0 +1,230 @@
+//! The admin service of a process: what `trilith cluster` asks.
+//!
+//! Status is answered from what is known; orders that change what the process is (become a member) go to its main
+//! loop, one at a time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+use tokio::sync::{mpsc, oneshot};
+use tonic::{Request, Response, Status};
+use trilith_cluster::{Cluster, FirstMember, Founding, RaftCluster};
+use trilith_domain::catalog::{CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState};
+use trilith_engine::Service;
+use trilith_proto::admin::v1 as proto;
+use trilith_proto::admin::v1::admin_server::{Admin, AdminServer};
+use trilith_values::NodeId;
+
+use crate::door::Door;
+
+/// The answer to an order: cluster and node id.
+pub type Joined = Result<(u128, NodeId), String>;
+
+/// Something the main loop shall do.
+pub enum Order {
+    /// Become a first member.
+    Found {
+        /// Of this cluster.
+        founding: Founding,
+        /// As this one of its members.
+        index: usize,
+        /// When done.
+        reply: oneshot::Sender<Joined>,
+    },
+    /// Join through a member.
+    Join {
+        /// Admin address of the member.
+        via: String,
+        /// The node to take over from.
+        replaces: Option<u64>,
+        /// When done.
+        reply: oneshot::Sender<Joined>,
+    },
+}
+
+/// The way of orders to the main loop.
+pub fn orders() -> (mpsc::Sender<Order>, mpsc::Receiver<Order>) {
+    mpsc::channel(4)
+}
+
+/// Where questions and orders of operators arrive.
+pub struct Desk {
+    door: Arc<Door>,
+    zone: String,
+    peer: String,
+    http: String,
+    orders: mpsc::Sender<Order>,
+    serving: RwLock<Option<(Arc<RaftCluster>, NodeId)>>,
+}
+
+impl Desk {
+    /// Of a process that is no member yet.
+    pub fn new(door: Arc<Door>, zone: &str, peer: &str, http: &str, orders: mpsc::Sender<Order>) -> Arc<Self> {
+        Arc::new(Self {
+            door,
+            zone: zone.into(),
+            peer: peer.into(),
+            http: http.into(),
+            orders,
+            serving: RwLock::new(None),
+        })
+    }
+
+    /// The process is a member now.
+    pub fn serves(&self, cluster: &Arc<RaftCluster>, node: NodeId) {
+        *self.serving.write() = Some((Arc::clone(cluster), node));
+    }
+
+    async fn order(&self, make: impl FnOnce(oneshot::Sender<Joined>) -> Order) -> Result<(u128, NodeId), Status> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || Status::unavailable("the process is stopping");
+        self.orders.send(make(reply)).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?.map_err(Status::failed_precondition)
+    }
+
+    fn member(&self) -> Result<(Arc<RaftCluster>, NodeId), Status> {
+        let serving = self.serving.read().clone();
+        serving.ok_or_else(|| Status::failed_precondition("this node is no member of a cluster yet"))
+    }
+}
+
+/// The service as routes for an HTTP/2 listener.
+pub fn router(desk: &Arc<Desk>) -> axum::Router {
+    tonic::service::Routes::new(AdminServer::new(Service_(Arc::clone(desk)))).into_axum_router()
+}
+
+struct Service_(Arc<Desk>);
+
+#[tonic::async_trait]
+impl Admin for Service_ {
+    async fn found(&self, request: Request<proto::FoundRequest>) -> Result<Response<proto::FoundResponse>, Status> {
+        let request = request.into_inner();
+        let index = request.index as usize;
+        let founding = founding(request)?;
+        if index >= founding.members.len() {
+            return Err(Status::invalid_argument("index names no member"));
+        }
+        let (_, node) = self.0.order(|reply| Order::Found { founding, index, reply }).await?;
+        Ok(Response::new(proto::FoundResponse { node_id: node.0 }))
+    }
+
+    async fn join(&self, request: Request<proto::JoinRequest>) -> Result<Response<proto::JoinResponse>, Status> {
+        let proto::JoinRequest { via, replaces } = request.into_inner();
+        let (cluster, node) = self.0.order(|reply| Order::Join { via, replaces, reply }).await?;
+        Ok(Response::new(proto::JoinResponse { cluster_id: format!("{cluster:032x}"), node_id: node.0 }))
+    }
+
+    async fn admit(&self, request: Request<proto::AdmitRequest>) -> Result<Response<proto::AdmitResponse>, Status> {
+        let (cluster, _) = self.0.member()?;
+        admit(&cluster, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn status(&self, _: Request<proto::StatusRequest>) -> Result<Response<proto::StatusResponse>, Status> {
+        let ready = self.0.door.ready();
+        let mut status = proto::StatusResponse {
+            zone: self.0.zone.clone(),
+            peer: self.0.peer.clone(),
+            http: self.0.http.clone(),
+            ready: ready.is_ok(),
+            missing: ready.err().unwrap_or_default(),
+            ..proto::StatusResponse::default()
+        };
+        if let Ok((cluster, node)) = self.0.member() {
+            describe(&cluster, node, &mut status);
+        }
+        Ok(Response::new(status))
+    }
+}
+
+fn founding(request: proto::FoundRequest) -> Result<Founding, Status> {
+    let cluster = u128::from_str_radix(&request.cluster_id, 16)
+        .map_err(|_| Status::invalid_argument("cluster_id is no 32 hexadecimal digits"))?;
+    if request.members.is_empty() || request.shards == 0 {
+        return Err(Status::invalid_argument("a cluster has members and shards"));
+    }
+    let member = |m: proto::FirstMember| FirstMember { zone: m.zone, peer: m.peer, http: m.http };
+    Ok(Founding {
+        cluster: ClusterRecord { cluster, region: request.region, account: request.account },
+        members: request.members.into_iter().map(member).collect(),
+        shards: request.shards,
+    })
+}
+
+async fn admit(cluster: &RaftCluster, request: proto::AdmitRequest) -> Result<proto::AdmitResponse, Status> {
+    let token = u128::from_str_radix(&request.token, 16)
+        .map_err(|_| Status::invalid_argument("token is no 32 hexadecimal digits"))?;
+    let catalog = cluster.catalog();
+    let same_zone = |node: &&NodeRecord| node.zone == request.zone && node.state == NodeState::Up;
+    let replaces = match request.replaces {
+        Some(node) => Some(NodeId(node)),
+        None => catalog.nodes().find(same_zone).map(|node| node.id),
+    };
+    let command = CatalogCommand::AddNode {
+        token,
+        zone: request.zone,
+        peer: request.peer,
+        http: request.http,
+        replaces,
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let reply = cluster.change_catalog(command, deadline).await.map_err(|e| Status::unavailable(e.to_string()))?;
+    let CatalogReply::Node(node) = reply else {
+        return Err(Status::failed_precondition(format!("the catalog refused: {reply:?}")));
+    };
+    let catalog = cluster.catalog();
+    let identity = catalog.cluster().ok_or_else(|| Status::unavailable("the catalog is not known here yet"))?;
+    let replicas = catalog.shards().flat_map(|shard| {
+        let own = shard.incoming.iter().filter(|(place, _)| place.node == node.id);
+        own.map(|(place, _)| proto::NewReplica { shard: shard.id.0, replica: place.replica.0 })
+    });
+    Ok(proto::AdmitResponse {
+        cluster_id: format!("{:032x}", identity.cluster),
+        node_id: node.id.0,
+        nodes: catalog.nodes().map(node_proto).collect(),
+        replicas: replicas.collect(),
+    })
+}
+
+fn node_proto(node: &NodeRecord) -> proto::Node {
+    let state = match node.state {
+        NodeState::Joining => "joining",
+        NodeState::Up => "up",
+        NodeState::Left => "left",
+    };
+    proto::Node {
+        id: node.id.0,
+        zone: node.zone.clone(),
+        peer: node.peer.clone(),
+        http: node.http.clone(),
+        state: state.into(),
+    }
+}
+
+fn describe(cluster: &RaftCluster, node: NodeId, status: &mut proto::StatusResponse) {
+    let catalog = cluster.catalog();
+    status.this_node = node.0;
+    status.cluster_id = catalog.cluster().map(|c| format!("{:032x}", c.cluster)).unwrap_or_default();
+    status.nodes = catalog.nodes().map(node_proto).collect();
+    status.tables = catalog.tables().count() as u64;
+    let local = cluster.replica_statuses();
+    status.shards = catalog
+        .shards()
+        .map(|shard| {
+            let mine = local.iter().filter(|replica| replica.name.shard == shard.id);
+            let best = mine.max_by_key(|replica| (replica.leads, replica.applied));
+            let voters = shard.replicas.iter().map(|place| (place, true));
+            let learners = shard.incoming.iter().map(|(place, _)| (place, false));
+            proto::Shard {
+                id: shard.id.0,
+                replicas: voters
+                    .chain(learners)
+                    .map(|(place, voter)| proto::Replica { id: place.replica.0, node: place.node.0, voter })
+                    .collect(),
+                leader: cluster.members().leader(shard.id).map_or(0, |node| node.0),
+                term: best.map_or(0, |replica| replica.term),
+                applied_index: best.map_or(0, |replica| replica.applied),
+            }
+        })
+        .collect();
+}

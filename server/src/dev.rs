@@ -1,0 +1,250 @@
+//! `trilith dev`: three zones in one process, the same code path as a cluster.
+//!
+//! Each zone is a node with a folder, an engine and a log of its own; they share memory budgets, the runtime and an
+//! in-process transport. A write is acknowledged after two fsyncs of three. Since every voter restarts with the
+//! process, no leader can have survived it, and votes need not be withheld.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use trilith_cluster::{Cluster, FirstMember, Founding};
+use trilith_consensus::{Consistency, Host, LocalHub, RaftSettings};
+use trilith_domain::Clock;
+use trilith_domain::catalog::{CatalogCommand, CatalogReply, ClusterRecord, NodeState};
+use trilith_engine::Identity;
+use trilith_storage::{Folder, StorageError};
+use trilith_values::NodeId;
+
+use crate::admin::{self, Order};
+use crate::cli::DevArgs;
+use crate::clock::SystemClock;
+use crate::door::Door;
+use crate::listen;
+use crate::metrics::ClusterMetrics;
+use crate::node::{self, Budget, Ground};
+use crate::process::{self, Process};
+use crate::serve::{self, FrontEnds};
+
+const ZONES: [&str; 3] = ["a", "b", "c"];
+
+/// A zone's folder, locked, before anything in it is opened.
+struct Zone {
+    name: &'static str,
+    folder: Option<Folder>,
+    identity: Option<(u128, NodeId)>,
+}
+
+/// What the three folders say.
+enum Found {
+    /// Three empty folders: a new cluster.
+    Nothing(Vec<Zone>),
+    /// An old cluster, and the zones whose folders are empty.
+    Cluster { cluster: u128, alive: Vec<Zone>, lost: Vec<Zone> },
+}
+
+fn line(error: StorageError) -> String {
+    error.to_string()
+}
+
+fn look(args: &DevArgs) -> Result<Found, String> {
+    let mut zones = Vec::new();
+    for name in ZONES {
+        let folder = if args.memory { None } else { Some(Ground::lock(&args.data_dir.join(name)).map_err(line)?) };
+        let identity = folder.as_ref().map(node::identity).transpose()?.flatten();
+        zones.push(Zone { name, folder, identity });
+    }
+    let (alive, lost): (Vec<_>, Vec<_>) = zones.into_iter().partition(|zone| zone.identity.is_some());
+    let Some(first) = alive.first() else { return Ok(Found::Nothing(lost)) };
+    let (cluster, _) = first.identity.expect("the zone has an identity");
+    if let Some(other) = alive.iter().find(|zone| zone.identity.is_some_and(|(id, _)| id != cluster)) {
+        return Err(format!(
+            "the folders {} and {} in {} belong to different clusters; restore the right one or name another folder with --data-dir",
+            first.name,
+            other.name,
+            args.data_dir.display()
+        ));
+    }
+    if alive.len() < 2 {
+        return Err(format!(
+            "two of the three zones' folders in {} are empty, so no majority is left; restore one of them, or name a new folder with --data-dir",
+            args.data_dir.display()
+        ));
+    }
+    Ok(Found::Cluster { cluster, alive, lost })
+}
+
+/// What every zone of the process is built with.
+struct Site {
+    budget: Budget,
+    hub: LocalHub,
+    clock: Arc<dyn Clock>,
+    settings: RaftSettings,
+    memory: bool,
+    data_dir: PathBuf,
+}
+
+impl Site {
+    fn host(&self, zone: Zone, cluster: u128, id: NodeId) -> Result<Arc<Host>, String> {
+        let mut ground = match zone.folder {
+            Some(folder) => Ground::open(folder, &self.budget).map_err(line)?,
+            None => Ground::in_memory(&self.budget).map_err(line)?,
+        };
+        ground.claim(cluster, id).map_err(line)?;
+        let transport = Arc::new(self.hub.transport(id));
+        let host = Host::new(id, ground.engine.clone(), ground.log.clone(), transport, Arc::clone(&self.clock), self.settings.clone());
+        let host = Arc::new(host);
+        self.hub.register(id, host.replicas());
+        // The folder's lock lives as long as the process does.
+        std::mem::forget(ground);
+        Ok(host)
+    }
+}
+
+/// Runs until a signal.
+pub async fn run(args: DevArgs) -> Result<(), String> {
+    crate::telemetry::start();
+    let bound = FrontEnds {
+        http: listen::bind("--http", &args.http, args.insecure)?,
+        grpc: listen::bind("--grpc", &args.grpc, args.insecure)?,
+        admin: listen::bind("--admin", &args.admin, args.insecure)?,
+    };
+    let ready = bound.ready_line();
+    let http = bound.http.address;
+    let admin_address = bound.admin.address;
+    let identity = Identity { region: args.region.clone(), account: 0 };
+    let found = look(&args)?;
+    let door = Door::closed("starting", identity.clone());
+    let (orders, mut ordered) = admin::orders();
+    let desk = admin::Desk::new(Arc::clone(&door), "a,b,c", "", &http.to_string(), orders);
+    let mut serving = serve::start(bound, &door, admin::router(&desk));
+
+    let site = Site {
+        budget: Budget::for_nodes(3),
+        hub: LocalHub::new(),
+        clock: Arc::new(SystemClock),
+        settings: RaftSettings { vote_wait: false, ..RaftSettings::default() },
+        memory: args.memory,
+        data_dir: args.data_dir.clone(),
+    };
+    let (process, lost) = stand(&args, &site, found, identity, &http.to_string()).await?;
+    serving.metrics.add_source(Arc::new(ClusterMetrics::of(&process.cluster)));
+    desk.serves(&process.cluster, process.cluster.members().hosts()[0].node());
+    process.until_ready(Duration::from_secs(30)).await?;
+    door.open(Arc::clone(&process.engine));
+    let mut lost: Vec<&'static str> = lost.into_iter().map(|zone| zone.name).collect();
+    for zone in &lost {
+        tracing::warn!(
+            "zone {zone} does not serve: its folder {} is empty, and its old replicas never come back under their ids; to make new ones run: trilith cluster join --admin {admin_address} --via {admin_address}",
+            site.data_dir.join(zone).display()
+        );
+    }
+    greet(&http.to_string(), &ready);
+
+    loop {
+        tokio::select! {
+            stop = serve::signal() => { stop?; break }
+            Some(order) = ordered.recv() => match order {
+                Order::Found { reply, .. } => { let _ = reply.send(Err("this process is a cluster already".into())); }
+                Order::Join { reply, .. } => {
+                    let joined = rejoin(&site, &process, &mut lost).await;
+                    if let Err(why) = &joined { tracing::warn!(%why, "the zone did not come back"); }
+                    let _ = reply.send(joined);
+                }
+            }
+        }
+    }
+    door.close("stopping");
+    serving.drain().await;
+    process.stop().await;
+    serving.end().await;
+    Ok(())
+}
+
+/// Builds the zones that are there, founds or recovers the cluster, and starts it.
+async fn stand(
+    args: &DevArgs,
+    site: &Site,
+    found: Found,
+    identity: Identity,
+    http: &str,
+) -> Result<(Arc<Process>, Vec<Zone>), String> {
+    match found {
+        Found::Nothing(zones) => {
+            let cluster = uuid::Uuid::new_v4().as_u128();
+            let member = |zone: &Zone| FirstMember { zone: zone.name.into(), peer: String::new(), http: http.into() };
+            let founding = Founding {
+                cluster: ClusterRecord { cluster, region: identity.region.clone(), account: identity.account },
+                members: zones.iter().map(member).collect(),
+                shards: args.shards,
+            };
+            let mut hosts = Vec::new();
+            for (i, zone) in zones.into_iter().enumerate() {
+                hosts.push(site.host(zone, cluster, founding.node(i))?);
+            }
+            for host in &hosts {
+                process::found(host, &founding).await?;
+            }
+            for host in &hosts {
+                process::begin(host, &founding).await?;
+            }
+            let process = Process::start(hosts, None, Arc::clone(&site.clock), Consistency::Lease, identity);
+            process.also(tokio::spawn(process::bootstrap(Arc::clone(&process.cluster), founding)));
+            Ok((process, Vec::new()))
+        }
+        Found::Cluster { cluster, alive, lost } => {
+            let mut hosts = Vec::new();
+            for zone in alive {
+                let (_, id) = zone.identity.expect("the zone has an identity");
+                hosts.push(site.host(zone, cluster, id)?);
+            }
+            for host in &hosts {
+                host.recover(false).await.map_err(|e| e.to_string())?;
+            }
+            process::campaign(&hosts).await;
+            let process = Process::start(hosts, None, Arc::clone(&site.clock), Consistency::Lease, identity);
+            Ok((process, lost))
+        }
+    }
+}
+
+/// Brings a lost zone back as a new node with new replicas.
+async fn rejoin(site: &Site, process: &Process, lost: &mut Vec<&'static str>) -> Result<(u128, NodeId), String> {
+    let Some(zone) = lost.first().copied() else { return Err("no zone of this process is lost".into()) };
+    let catalog = process.cluster.catalog();
+    let cluster = catalog.cluster().map(|cluster| cluster.cluster).ok_or("the catalog is not known yet")?;
+    let old = catalog.nodes().find(|node| node.zone == zone && node.state == NodeState::Up).map(|node| node.id);
+    let http = catalog.nodes().next().map(|node| node.http.clone()).unwrap_or_default();
+    let command = CatalogCommand::AddNode {
+        token: uuid::Uuid::new_v4().as_u128(),
+        zone: zone.into(),
+        peer: String::new(),
+        http,
+        replaces: old,
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let node = match process.cluster.change_catalog(command, deadline).await.map_err(|e| e.to_string())? {
+        CatalogReply::Node(node) => node,
+        other => return Err(format!("the catalog answered {other:?}")),
+    };
+    let folder = if site.memory { None } else { Some(Ground::lock(&site.data_dir.join(zone)).map_err(line)?) };
+    let host = site.host(Zone { name: zone, folder, identity: None }, cluster, node.id)?;
+    for shard in process.cluster.catalog().shards() {
+        for (place, _) in shard.incoming.iter().filter(|(place, _)| place.node == node.id) {
+            host.create(shard.id, place.replica).await.map_err(|e| e.to_string())?;
+        }
+    }
+    process.cluster.members().add(host);
+    lost.remove(0);
+    Ok((cluster, node.id))
+}
+
+/// What to paste, then the line that scripts wait for.
+fn greet(http: &str, ready: &str) {
+    println!("Trilith serves the DynamoDB API. Any keys and any region will do:");
+    println!();
+    println!("  export AWS_ENDPOINT_URL_DYNAMODB=http://{http} AWS_ENDPOINT_URL_DYNAMODB_STREAMS=http://{http}");
+    println!("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1");
+    println!();
+    println!("{ready}");
+}
