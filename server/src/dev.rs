@@ -123,7 +123,7 @@ pub async fn run(args: DevArgs) -> Result<(), String> {
         budget: Budget::for_nodes(3),
         hub: LocalHub::new(),
         clock: Arc::new(SystemClock),
-        settings: RaftSettings { vote_wait: false, ..RaftSettings::default() },
+        settings: RaftSettings::one_process(),
         memory: args.memory,
         data_dir: args.data_dir.clone(),
     };

@@ -20,6 +20,7 @@ use crate::network::Transport;
 use crate::node::Replicas;
 use crate::replica::{Replica, ReplicaName, Surroundings};
 use crate::settings::RaftSettings;
+use crate::state_machine::{wipe, wipe_leftovers};
 
 /// A replica as its node remembers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -34,6 +35,8 @@ pub struct Host {
     log: RaftLog,
     around: Surroundings,
     replicas: Arc<Replicas>,
+    /// Held while the set of replicas changes: two calls that create the same one must not both start it.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Host {
@@ -50,7 +53,7 @@ impl Host {
         // A sender's transfer numbers differ between its lives, so that a receiver never joins two snapshots.
         let transfers = Arc::new(AtomicU64::new(clock.now_micros()));
         let around = Surroundings { engine, transport, clock, suspend, settings, transfers };
-        Self { node, log, around, replicas: Arc::new(Replicas::new()) }
+        Self { node, log, around, replicas: Arc::new(Replicas::new()), changing: tokio::sync::Mutex::new(()) }
     }
 
     /// This node.
@@ -73,12 +76,15 @@ impl Host {
         &self.log
     }
 
-    /// Starts every replica this node holds; `vote_wait` is whether they withhold their votes for a while.
+    /// Starts every replica this node holds; `vote_wait` is whether they withhold their votes for a while. Finishes
+    /// what a crash left of replicas that were being destroyed.
     ///
     /// # Errors
     /// When a replica's log or state cannot be read.
     pub async fn recover(&self, vote_wait: bool) -> Result<usize, ReadError> {
+        let _changing = self.changing.lock().await;
         let held = local_rows::held(self.around.engine.as_ref()).map_err(storage)?;
+        self.finish_destroying(&held)?;
         let mut started = 0;
         for (replica, row) in held {
             if !row.destroyed {
@@ -87,6 +93,23 @@ impl Host {
             }
         }
         Ok(started)
+    }
+
+    /// The tombstone is durable before rows and log go, and a crash may bring either back.
+    fn finish_destroying(&self, held: &[(ReplicaId, HeldReplica)]) -> Result<(), ReadError> {
+        let engine = self.around.engine.as_ref();
+        let logs = self.log.known();
+        for (replica, row) in held.iter().filter(|(_, row)| row.destroyed) {
+            local_rows::forget_snapshots(engine, *replica).map_err(storage)?;
+            let successor = held.iter().any(|(_, other)| !other.destroyed && other.shard == row.shard);
+            if !successor {
+                wipe_leftovers(engine, ShardId(row.shard)).map_err(storage)?;
+            }
+            if logs.contains(&replica.0) {
+                self.log.forget(replica.0);
+            }
+        }
+        Ok(())
     }
 
     async fn start(&self, shard: ShardId, replica: ReplicaId, vote_wait: bool) -> Result<Replica, ReadError> {
@@ -103,6 +126,7 @@ impl Host {
     /// # Errors
     /// When its id was destroyed here before, or another replica of the shard is here, or the disk fails.
     pub async fn create(&self, shard: ShardId, replica: ReplicaId) -> Result<Replica, ReadError> {
+        let _changing = self.changing.lock().await;
         if let Some(running) = self.replicas.get(replica) {
             return Ok(running);
         }
@@ -117,6 +141,10 @@ impl Host {
                 "replica {replica} was destroyed on this node; its id is never used again"
             )));
         }
+        // An empty log over the rows of an earlier replica would apply its entries a second time.
+        if !held.iter().any(|(id, _)| *id == replica) {
+            wipe_leftovers(engine, shard).map_err(storage)?;
+        }
         local_rows::put(engine, replica, HeldReplica { shard: shard.0, destroyed: false }).map_err(storage)?;
         self.start(shard, replica, false).await
     }
@@ -126,12 +154,14 @@ impl Host {
     /// # Errors
     /// When the disk fails; doing it again is safe.
     pub async fn destroy(&self, replica: ReplicaId) -> Result<(), ReadError> {
+        let _changing = self.changing.lock().await;
         let engine = self.around.engine.as_ref();
         let Some(running) = self.replicas.remove(replica) else { return Ok(()) };
         running.stop().await;
         let shard = running.name().shard;
         local_rows::put(engine, replica, HeldReplica { shard: shard.0, destroyed: true }).map_err(storage)?;
-        crate::state_machine::wipe(engine, shard).map_err(storage)?;
+        local_rows::forget_snapshots(engine, replica).map_err(storage)?;
+        wipe(engine, shard).map_err(storage)?;
         self.log.forget(replica.0);
         Ok(())
     }

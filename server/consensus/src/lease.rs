@@ -79,6 +79,12 @@ impl Lease {
         self.transferring.fetch_max(term, Ordering::SeqCst);
     }
 
+    /// What must never be done outside the test that shows why.
+    #[cfg(test)]
+    pub(crate) fn clear_transfer(&self) {
+        self.transferring.store(0, Ordering::SeqCst);
+    }
+
     /// Whether a leader in this state may read locally.
     pub(crate) fn holds(&self, view: &LeaderView) -> bool {
         let Some(acked) = view.quorum_acked else { return false };

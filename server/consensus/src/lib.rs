@@ -33,6 +33,9 @@ mod state_machine;
 mod types;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{ProposeError, ReadError, TransportError};
 pub use host::Host;
 pub use lease::SuspendWatch;

@@ -48,6 +48,24 @@ pub(crate) fn put(engine: &dyn Engine, replica: ReplicaId, row: HeldReplica) -> 
     engine.sync()
 }
 
+/// Removes what a replica received of snapshots, and the mark of one that was being installed.
+pub(crate) fn forget_snapshots(engine: &dyn Engine, replica: ReplicaId) -> Result<(), StorageError> {
+    let prefix = NodeKey::staged_prefix(replica);
+    let mark = NodeKey::Installing(replica).encode();
+    let mut any = engine.get(Family::Meta, &mark)?.is_some();
+    scan_prefix(engine, &prefix, &mut |_, _| {
+        any = true;
+        ControlFlow::Break(())
+    })?;
+    if !any {
+        return Ok(());
+    }
+    let mut batch = WriteBatch::new();
+    batch.delete(Family::Meta, mark);
+    delete_prefix(&mut batch, prefix);
+    engine.write(batch)
+}
+
 /// Visits the meta rows that begin with `prefix`.
 pub(crate) fn scan_prefix(
     view: &dyn EngineView,

@@ -177,8 +177,12 @@ impl Replica {
         }
     }
 
-    /// Stands for election now, without waiting for a timeout; the others must not have a live leader.
+    /// Stands for election now, without waiting for a timeout; the others must not have a live leader. A replica that
+    /// withholds its vote does not stand: it would vote for itself.
     pub async fn campaign(&self) {
+        if self.inner.gate.remaining().is_some() {
+            return;
+        }
         // A stopped replica does not stand; nobody needs to hear of it.
         let _ = self.inner.raft.trigger().elect(false).await;
     }
@@ -323,9 +327,17 @@ impl Replica {
     /// # Errors
     /// When this is not the leader or the change could not be committed; doing it again is safe.
     pub async fn change_voters(&self, voters: BTreeSet<ReplicaId>) -> Result<(), ReadError> {
-        let voters: BTreeSet<u64> = voters.into_iter().map(|replica| replica.0).collect();
         assert!(!voters.is_empty(), "a group keeps a voter");
+        let leaves = !voters.contains(&self.inner.name.replica);
+        let voters: BTreeSet<u64> = voters.into_iter().map(|replica| replica.0).collect();
+        // openraft hands the leadership of a removed leader over by itself, soon after the change is committed.
+        if leaves {
+            self.mark_transfer();
+        }
         let changed = self.inner.raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), false).await;
+        if leaves {
+            self.mark_transfer();
+        }
         changed.map(|_| ()).map_err(|error| self.membership_error(&error))
     }
 
@@ -349,10 +361,13 @@ impl Replica {
     /// Hands the leadership to `to`. From this call on the replica serves no lease read in its term, whether the
     /// transfer succeeds or not.
     pub async fn transfer_leadership(&self, to: ReplicaId) {
-        let term = self.leader_view().term;
-        self.inner.lease.mark_transfer(term);
+        self.mark_transfer();
         // A stopped replica has no leadership left to hand over.
         let _ = self.inner.raft.trigger().transfer_leader(to.0).await;
+    }
+
+    fn mark_transfer(&self) {
+        self.inner.lease.mark_transfer(self.leader_view().term);
     }
 
     /// Purges the log up to what is applied, if it has grown beyond its bound. State is synced first.
@@ -384,6 +399,11 @@ impl Replica {
 
     pub(crate) fn receiver(&self) -> &Receiver {
         &self.inner.receiver
+    }
+
+    #[cfg(test)]
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.inner.lease
     }
 }
 

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -52,14 +52,20 @@ pub enum SnapshotData {
     Staged {
         /// Under whose prefix.
         replica: ReplicaId,
+        /// While it lives, the staged rows stay as they are.
+        hold: Arc<Hold>,
     },
 }
+
+/// Keeps staged rows from being replaced by the next transfer before they are installed.
+#[derive(Debug)]
+pub struct Hold(());
 
 impl std::fmt::Debug for SnapshotData {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Pinned { shard, .. } => write!(f, "rows of shard {shard}"),
-            Self::Staged { replica } => write!(f, "rows staged for replica {replica}"),
+            Self::Staged { replica, .. } => write!(f, "rows staged for replica {replica}"),
         }
     }
 }
@@ -146,13 +152,15 @@ pub(crate) struct Receiver {
     name: ReplicaName,
     engine: Arc<dyn Engine>,
     incoming: Mutex<Option<Incoming>>,
+    /// The whole snapshot that was handed over last, while it waits for its install.
+    handed_over: Mutex<Weak<Hold>>,
 }
 
 type Whole = (Vote, openraft::type_config::alias::SnapshotOf<TypeConfig, SnapshotData>);
 
 impl Receiver {
     pub(crate) fn new(name: ReplicaName, engine: Arc<dyn Engine>) -> Self {
-        Self { name, engine, incoming: Mutex::new(None) }
+        Self { name, engine, incoming: Mutex::new(None), handed_over: Mutex::default() }
     }
 
     /// Takes a chunk. Gives the whole snapshot after the last one.
@@ -162,6 +170,10 @@ impl Receiver {
     pub(crate) fn accept(&self, chunk: SnapshotChunk) -> io::Result<Option<Whole>> {
         let replica = self.name.replica;
         let mut incoming = self.incoming.lock();
+        let mut handed_over = self.handed_over.lock();
+        if handed_over.strong_count() > 0 {
+            return Err(io::Error::other("another snapshot is being installed"));
+        }
         let mut batch = WriteBatch::new();
         if chunk.sequence == 0 {
             delete_prefix(&mut batch, NodeKey::staged_prefix(replica));
@@ -192,7 +204,9 @@ impl Receiver {
             return Err(io::Error::other(format!("{received} rows came of {}", chunk.rows_total)));
         }
         let meta = SnapshotMeta::try_from(chunk.meta)?;
-        let snapshot = SnapshotData::Staged { replica };
+        let hold = Arc::new(Hold(()));
+        *handed_over = Arc::downgrade(&hold);
+        let snapshot = SnapshotData::Staged { replica, hold };
         Ok(Some((chunk.vote.into(), openraft::Snapshot { meta, snapshot })))
     }
 }

@@ -9,6 +9,7 @@
 //! spans and counters through the shard's small state in memory.
 
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,7 +23,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use trilith_domain::catalog::Catalog;
 use trilith_domain::codec;
-use trilith_domain::keyspace::Key;
+use trilith_domain::keyspace::{CATALOG_SHARD, Key, shard_ranges};
 use trilith_domain::machine::{self, Batch, CommandBody, Effect, Effects, Prefetched, ShardState};
 use trilith_domain::read::{self, Plan, ReadReply, StoredSpans};
 use trilith_storage::engine::{Engine, EngineView, Family, WriteBatch};
@@ -154,6 +155,25 @@ fn load_applied(engine: &dyn EngineView, shard: ShardId) -> io::Result<(Option<L
     }
 }
 
+/// Whether the engine holds any row under the shard's id.
+fn has_rows(engine: &dyn Engine, shard: ShardId) -> io::Result<bool> {
+    let mut found = false;
+    for (family, start, end) in shard_ranges(shard) {
+        engine
+            .scan(family, &start, Some(&end), false, &mut |_, _| {
+                found = true;
+                ControlFlow::Break(())
+            })
+            .map_err(io::Error::other)?;
+    }
+    Ok(found)
+}
+
+/// [`wipe`], without a write where nothing is left.
+pub(crate) fn wipe_leftovers(engine: &dyn Engine, shard: ShardId) -> io::Result<()> {
+    if has_rows(engine, shard)? { wipe(engine, shard) } else { Ok(()) }
+}
+
 /// Removes every row of a shard: its spans' items and its own rows. Nothing of it is read again afterwards.
 pub(crate) fn wipe(engine: &dyn Engine, shard: ShardId) -> io::Result<()> {
     let view = engine.snapshot();
@@ -187,7 +207,7 @@ impl StateMachine {
     }
 
     /// Applies one entry: effects and the applied row in one atomic batch.
-    fn apply_entry(&mut self, log_id: LogId, batch: Option<&Batch>) -> io::Result<Replies> {
+    pub(crate) fn apply_entry(&mut self, log_id: LogId, batch: Option<&Batch>) -> io::Result<Replies> {
         let shard = self.applied.name.shard;
         let mut write = WriteBatch::new();
         let mut replies = Vec::new();
@@ -276,6 +296,11 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         snapshot: Self::SnapshotData,
     ) -> Result<(), io::Error> {
         let name = self.applied.name;
+        // Rows are wiped and copied in several steps: until they are whole, this replica owns no span. (The catalog
+        // is not read from rows; whoever asks meanwhile gets the one before.)
+        if name.shard != CATALOG_SHARD {
+            *self.applied.state.write() = ShardState::new(name.shard);
+        }
         snapshot::install(self.applied.engine.as_ref(), name, meta, &snapshot)?;
         let view = RowView(&EngineRows(&*self.applied.engine)).reload(name.shard)?;
         *self.applied.state.write() = view;

@@ -42,10 +42,7 @@ pub enum Damage {
 impl Damage {
     /// The reportable error, with the place of the value.
     pub fn at(self, family: Family, key: &[u8]) -> CorruptValue {
-        CorruptValue {
-            place: crate::explain::key(family, key),
-            damage: self,
-        }
+        CorruptValue { place: crate::explain::key(family, key), damage: self }
     }
 
     /// From what a decoder of the content reports.
@@ -60,10 +57,7 @@ impl fmt::Display for Damage {
             Self::Short => f.write_str("the value is too short to hold its checksum"),
             Self::Checksum => f.write_str("the value does not match its checksum"),
             Self::Format(format) => {
-                write!(
-                    f,
-                    "the value has format {format}, which this version cannot read"
-                )
+                write!(f, "the value has format {format}, which this version cannot read")
             }
             Self::Content(what) => write!(f, "the value cannot be decoded: {what}"),
             Self::MachineVersion(version) => write!(
@@ -154,9 +148,7 @@ pub(crate) mod items {
 
     use borsh::{BorshDeserialize, BorshSerialize};
     use trilith_values::Item;
-    pub(crate) use trilith_values::codec::{
-        borsh_deserialize_item as read, borsh_serialize_item as write,
-    };
+    pub(crate) use trilith_values::codec::{borsh_deserialize_item as read, borsh_serialize_item as write};
 
     pub(crate) fn write_option<W: Write>(item: &Option<Item>, writer: &mut W) -> Result<()> {
         item.is_some().serialize(writer)?;
@@ -202,23 +194,14 @@ mod tests {
         foreign.extend_from_slice(&checksum(9, b"x").to_le_bytes());
         foreign.push(b'x');
         assert_eq!(open(&foreign), Err(Damage::Format(9)));
-        assert!(matches!(
-            open_row::<u64>(&seal(b"x")),
-            Err(Damage::Content(_))
-        ));
-        assert!(
-            matches!(open_row::<u8>(&seal(b"xy")), Err(Damage::Content(_))),
-            "trailing bytes"
-        );
+        assert!(matches!(open_row::<u64>(&seal(b"x")), Err(Damage::Content(_))));
+        assert!(matches!(open_row::<u8>(&seal(b"xy")), Err(Damage::Content(_))), "trailing bytes");
     }
 
     #[test]
     fn an_error_is_one_line_with_the_place() {
         let error = Damage::Checksum.at(Family::Meta, &[0, 0, 0, 7, 2]);
-        assert_eq!(
-            error.to_string(),
-            "meta/shard 7/machine: the value does not match its checksum"
-        );
+        assert_eq!(error.to_string(), "meta/shard 7/machine: the value does not match its checksum");
     }
 
     proptest! {

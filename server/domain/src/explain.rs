@@ -93,10 +93,7 @@ pub fn command(command: &Command) -> String {
             if write.condition.is_some() { " if" } else { "" }
         ),
         CommandBody::SpanOpen { schema, interval } => {
-            format!(
-                "open table {} {:016x}..={:016x}",
-                schema.table, interval.first, interval.last
-            )
+            format!("open table {} {:016x}..={:016x}", schema.table, interval.first, interval.last)
         }
         CommandBody::SpanAlter { schema } => {
             format!("alter table {} to version {}", schema.table, schema.version)
@@ -110,10 +107,70 @@ pub fn command(command: &Command) -> String {
 
 /// Bytes in hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use trilith_values::{CommandId, ShardId, TableId};
+
+    use super::*;
+    use crate::item::{ItemHeader, seal_item};
+    use crate::testing;
+    use crate::time::Stamp;
+
+    #[test]
+    fn keys_are_readable() {
+        let shown = |of: Key| key(of.family(), &of.encode());
+        let place = testing::key(&testing::schema(7, true), "a\"b", -5);
+        let hash = format!("{:016x}", place.hash);
+        assert_eq!(shown(Key::Item(TableId(7), place)), format!("items/table 7/{hash}/\"a\\\"b\"/-5"));
+        assert_eq!(shown(Key::Span(ShardId(3), TableId(7))), "meta/shard 3/span of table 7");
+        assert_eq!(
+            shown(Key::TableName(42, "orders".to_owned())),
+            "meta/catalog/name 000000000042/\"orders\""
+        );
+        assert_eq!(key(Family::Items, b"odd"), "items/6f6464 (malformed key: the encoded value is cut off)");
+    }
+
+    #[test]
+    fn values_are_shown_by_what_their_key_says() {
+        let schema = testing::schema(7, true);
+        let place = testing::key(&schema, "a", 1);
+        let item = place.attributes(&schema);
+        let sealed = seal_item(&ItemHeader::local(Stamp(5), &item), &item);
+        let row = Key::Item(TableId(7), place).encode();
+        let shown = value(Family::Items, &row, &sealed);
+        assert!(shown.contains("stamp: Stamp(5)") && shown.contains("\"pk\": S(\"a\")"), "{shown}");
+        assert_eq!(
+            value(Family::Items, &row, &sealed[..4]),
+            format!("{} (the value is too short to hold its checksum)", hex(&sealed[..4]))
+        );
+        let name = Key::TableName(42, "t".to_owned());
+        let shown = value(name.family(), &name.encode(), &codec::seal_row(&TableId(7)));
+        assert_eq!(shown, "TableId(7)");
+    }
+
+    #[test]
+    fn commands_are_one_line_without_content() {
+        let schema = testing::schema(7, true);
+        let place = testing::key(&schema, "a", 1);
+        let hash = format!("{:016x}", place.hash);
+        let write = crate::machine::Write {
+            table: schema.table,
+            schema: schema.version,
+            action: crate::machine::Action::Put(testing::item(&[("secret", testing::s("content"))])),
+            key: place,
+            condition: Some(testing::condition("attribute_exists(pk)", &[])),
+            returns: crate::machine::ReturnValues::None,
+            old_on_failure: false,
+        };
+        let shown = |body| command(&Command { id: CommandId(1), body });
+        let id = format!("{:032x}", 1);
+        assert_eq!(shown(CommandBody::Write(write)), format!("{id}: put table 7/{hash}/\"a\"/1 if"));
+        assert_eq!(shown(CommandBody::SpanDrop { table: TableId(7) }), format!("{id}: drop table 7"));
+    }
 }

@@ -33,11 +33,7 @@ pub struct ItemKey {
 impl ItemKey {
     /// The key with its hash under the table's seed.
     pub fn new(seed: u64, partition: KeyValue, sort: Option<KeyValue>) -> Self {
-        Self {
-            hash: trilith_values::key::partition_hash(seed, &partition),
-            partition,
-            sort,
-        }
+        Self { hash: trilith_values::key::partition_hash(seed, &partition), partition, sort }
     }
 
     /// The key of a whole item; `None` where a key attribute is missing or of another type than declared.
@@ -64,10 +60,7 @@ impl ItemKey {
 
     /// The key attributes alone: what an update of a missing item begins with.
     pub fn attributes(&self, schema: &TableSchema) -> Item {
-        let mut item = Item::from([(
-            schema.hash.name.clone(),
-            AttributeValue::from(&self.partition),
-        )]);
+        let mut item = Item::from([(schema.hash.name.clone(), AttributeValue::from(&self.partition))]);
         if let (Some(range), Some(sort)) = (&schema.range, &self.sort) {
             item.insert(range.name.clone(), AttributeValue::from(sort));
         }
@@ -115,12 +108,7 @@ impl ItemHeader {
     /// The header of an item that this region writes.
     pub fn local(stamp: Stamp, item: &Item) -> Self {
         let size = u32::try_from(item_size(item)).expect("an item is far below 4 GB");
-        Self {
-            stamp,
-            origin: 0,
-            flags: 0,
-            size,
-        }
+        Self { stamp, origin: 0, flags: 0, size }
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -131,24 +119,7 @@ impl ItemHeader {
     }
 
     fn decode(bytes: &[u8; HEADER]) -> Self {
-        let [
-            s0,
-            s1,
-            s2,
-            s3,
-            s4,
-            s5,
-            s6,
-            s7,
-            o0,
-            o1,
-            f0,
-            f1,
-            z0,
-            z1,
-            z2,
-            z3,
-        ] = *bytes;
+        let [s0, s1, s2, s3, s4, s5, s6, s7, o0, o1, f0, f1, z0, z1, z2, z3] = *bytes;
         Self {
             stamp: Stamp(u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7])),
             origin: u16::from_le_bytes([o0, o1]),
@@ -192,10 +163,7 @@ impl<'a> StoredItem<'a> {
         let Some((header, body)) = payload.split_first_chunk::<HEADER>() else {
             return Err(Damage::Content("the item's header is cut off".to_owned()));
         };
-        Ok(Self {
-            header: ItemHeader::decode(header),
-            body,
-        })
+        Ok(Self { header: ItemHeader::decode(header), body })
     }
 
     /// Size in the service's accounting, bytes.

@@ -56,13 +56,8 @@ impl Family {
     ];
 
     /// Families whose rows belong to items and begin with table id and hash.
-    pub const OF_ITEMS: [Self; 5] = [
-        Self::Items,
-        Self::LocalIndex,
-        Self::GlobalIndex,
-        Self::Expiry,
-        Self::Intents,
-    ];
+    pub const OF_ITEMS: [Self; 5] =
+        [Self::Items, Self::LocalIndex, Self::GlobalIndex, Self::Expiry, Self::Intents];
 
     /// Families whose rows belong to a shard and begin with its id.
     pub const OF_SHARDS: [Self; 2] = [Self::Outbox, Self::Meta];
@@ -123,6 +118,9 @@ pub enum Key {
     Join(u128),
 }
 
+/// Bytes of a table id and a hash.
+const TABLE_AND_HASH: usize = 8 + 8;
+
 const APPLIED: u8 = 0x01;
 const MACHINE: u8 = 0x02;
 const SPAN: u8 = 0x03;
@@ -167,11 +165,9 @@ impl Key {
             Self::Cluster => meta(CATALOG_SHARD, CLUSTER, &[]),
             Self::Counters => meta(CATALOG_SHARD, COUNTERS, &[]),
             Self::Table(table) => meta(CATALOG_SHARD, TABLE, &[&table.0.to_be_bytes()]),
-            Self::TableName(account, name) => meta(
-                CATALOG_SHARD,
-                TABLE_NAME,
-                &[&account.to_be_bytes(), name.as_bytes()],
-            ),
+            Self::TableName(account, name) => {
+                meta(CATALOG_SHARD, TABLE_NAME, &[&account.to_be_bytes(), name.as_bytes()])
+            }
             Self::Node(node) => meta(CATALOG_SHARD, NODE, &[&node.0.to_be_bytes()]),
             Self::Shard(shard) => meta(CATALOG_SHARD, SHARD, &[&shard.0.to_be_bytes()]),
             Self::Join(token) => meta(CATALOG_SHARD, JOIN, &[&token.to_be_bytes()]),
@@ -188,17 +184,11 @@ impl Key {
         let key = match family {
             Family::Items => decode_item_key(&mut rest)?,
             Family::Meta => decode_meta(&mut rest)?,
-            Family::LocalIndex
-            | Family::GlobalIndex
-            | Family::Outbox
-            | Family::Expiry
-            | Family::Intents => return Err(BadKey::Family(family)),
+            Family::LocalIndex | Family::GlobalIndex | Family::Outbox | Family::Expiry | Family::Intents => {
+                return Err(BadKey::Family(family));
+            }
         };
-        if rest.0.is_empty() {
-            Ok(key)
-        } else {
-            Err(BadKey::Trailing)
-        }
+        if rest.0.is_empty() { Ok(key) } else { Err(BadKey::Trailing) }
     }
 }
 
@@ -232,24 +222,16 @@ fn decode_item_key(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
     let table = TableId(rest.u64()?);
     let hash = rest.u64()?;
     let partition = decode_ordered(&mut rest.0)?;
-    let sort = if rest.0.is_empty() {
-        None
-    } else {
-        Some(decode_ordered(&mut rest.0)?)
-    };
-    Ok(Key::Item(
-        table,
-        ItemKey {
-            hash,
-            partition,
-            sort,
-        },
-    ))
+    let sort = if rest.0.is_empty() { None } else { Some(decode_ordered(&mut rest.0)?) };
+    Ok(Key::Item(table, ItemKey { hash, partition, sort }))
 }
 
 fn decode_meta(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
     let shard = ShardId(rest.u32()?);
     let kind = rest.take::<1>()?[0];
+    if shard == NO_SHARD {
+        return Err(BadKey::NoShard);
+    }
     if kind >= CLUSTER && shard != CATALOG_SHARD {
         return Err(BadKey::Kind(kind));
     }
@@ -257,11 +239,7 @@ fn decode_meta(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
         APPLIED => Key::Applied(shard),
         MACHINE => Key::Machine(shard),
         SPAN => Key::Span(shard, TableId(rest.u64()?)),
-        POISON => Key::Poison {
-            shard,
-            index: rest.u64()?,
-            n: rest.u32()?,
-        },
+        POISON => Key::Poison { shard, index: rest.u64()?, n: rest.u32()? },
         CLUSTER => Key::Cluster,
         COUNTERS => Key::Counters,
         TABLE => Key::Table(TableId(rest.u64()?)),
@@ -285,6 +263,8 @@ pub enum BadKey {
     Codec(CodecError),
     /// No row of a shard has this kind.
     Kind(u8),
+    /// It is a row of no shard: of a node ([`crate::node_key`]), if anything.
+    NoShard,
     /// The family has no rows so far.
     Family(Family),
     /// Bytes follow the key.
@@ -302,6 +282,7 @@ impl fmt::Display for BadKey {
         match self {
             Self::Codec(error) => write!(f, "malformed key: {error}"),
             Self::Kind(kind) => write!(f, "no row of a shard has the kind {kind:#04x}"),
+            Self::NoShard => f.write_str("the row belongs to no shard"),
             Self::Family(family) => write!(f, "the family {} has no rows yet", family.name()),
             Self::Trailing => f.write_str("bytes follow the key"),
         }
@@ -379,10 +360,10 @@ impl Prefix {
     }
 }
 
-/// The smallest key above every key that begins with `prefix`.
+/// A key above every key that begins with `prefix`, and not above any other key that is greater than those.
 ///
-/// Where there is none (all bytes are 0xff) it is the prefix with one more 0xff: no key has such a byte there, since
-/// what follows a table, a hash or a shard is a tag or a kind.
+/// Where all bytes are 0xff there is no next prefix; then it is above all keys: none has 0xff everywhere up to there,
+/// since a tag follows table and hash, and a kind follows a shard.
 pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
     match prefix.iter().rposition(|&byte| byte != 0xff) {
         Some(last) => {
@@ -390,7 +371,7 @@ pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
             end[last] += 1;
             end
         }
-        None => [prefix, &[0xff]].concat(),
+        None => vec![0xff; prefix.len().max(TABLE_AND_HASH) + 1],
     }
 }
 
@@ -408,20 +389,14 @@ pub type RowRange = (Family, Bytes, Bytes);
 pub fn span_ranges(table: TableId, interval: &HashInterval) -> Vec<RowRange> {
     let (start, end) = interval_range(table, interval);
     let (start, end) = (Bytes::from(start), Bytes::from(end));
-    Family::OF_ITEMS
-        .iter()
-        .map(|family| (*family, start.clone(), end.clone()))
-        .collect()
+    Family::OF_ITEMS.iter().map(|family| (*family, start.clone(), end.clone())).collect()
 }
 
 /// All rows of a shard that stand under its id: everything but its spans' items.
 pub fn shard_ranges(shard: ShardId) -> Vec<RowRange> {
     let (start, end) = Prefix::Shard(shard).range();
     let (start, end) = (Bytes::from(start), Bytes::from(end));
-    Family::OF_SHARDS
-        .iter()
-        .map(|family| (*family, start.clone(), end.clone()))
-        .collect()
+    Family::OF_SHARDS.iter().map(|family| (*family, start.clone(), end.clone())).collect()
 }
 
 #[cfg(test)]

@@ -24,9 +24,9 @@ impl Rows {
             match effect {
                 Effect::Put { family, key, value } => drop(self.0.insert((family, key), value)),
                 Effect::Delete { family, key } => drop(self.0.remove(&(family, key))),
-                Effect::DeleteRange { family, start, end } => self
-                    .0
-                    .retain(|(of, key), _| *of != family || *key < start || *key >= end),
+                Effect::DeleteRange { family, start, end } => {
+                    self.0.retain(|(of, key), _| *of != family || *key < start || *key >= end)
+                }
             }
         }
     }
@@ -47,8 +47,7 @@ impl Rows {
             return Vec::new();
         }
         let rows = self.0.range((family, start)..(family, end));
-        rows.map(|((_, key), value)| (key.clone(), value.clone()))
-            .collect()
+        rows.map(|((_, key), value)| (key.clone(), value.clone())).collect()
     }
 }
 
@@ -69,12 +68,10 @@ impl View for Rows {
         if reverse {
             rows.reverse();
         }
-        let _ = rows
-            .iter()
-            .try_for_each(|(key, value)| match visit(key, value) {
-                ControlFlow::Continue(()) => Ok(()),
-                ControlFlow::Break(()) => Err(()),
-            });
+        let _ = rows.iter().try_for_each(|(key, value)| match visit(key, value) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(()),
+        });
         Ok(())
     }
 }
@@ -92,18 +89,12 @@ pub(crate) fn n(value: i64) -> AttributeValue {
 }
 
 pub(crate) fn item(attributes: &[(&str, AttributeValue)]) -> Item {
-    attributes
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.clone()))
-        .collect()
+    attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }
 
 /// A table with the keys `pk` (S) and, if asked for, `sk` (N).
 pub(crate) fn schema(table: u64, with_sort: bool) -> TableSchema {
-    let attribute = |name: &str, kind| KeyAttribute {
-        name: name.to_owned(),
-        kind,
-    };
+    let attribute = |name: &str, kind| KeyAttribute { name: name.to_owned(), kind };
     TableSchema {
         table: TableId(table),
         version: SchemaVersion::FIRST,
@@ -133,21 +124,15 @@ fn with_values<T>(
 
 pub(crate) fn condition(text: &str, values: Values<'_>) -> Condition {
     let kind = ExpressionKind::Condition;
-    with_values(kind, values, |placeholders| {
-        placeholders.condition(kind, text)
-    })
+    with_values(kind, values, |placeholders| placeholders.condition(kind, text))
 }
 
 pub(crate) fn update(text: &str, values: Values<'_>) -> Update {
-    with_values(ExpressionKind::Update, values, |placeholders| {
-        placeholders.update(text)
-    })
+    with_values(ExpressionKind::Update, values, |placeholders| placeholders.update(text))
 }
 
 pub(crate) fn projection(text: &str) -> Projection {
-    with_values(ExpressionKind::Projection, &[], |placeholders| {
-        placeholders.projection(text)
-    })
+    with_values(ExpressionKind::Projection, &[], |placeholders| placeholders.projection(text))
 }
 
 pub(crate) fn any_value() -> impl Strategy<Value = AttributeValue> {
@@ -159,9 +144,8 @@ pub(crate) fn any_value() -> impl Strategy<Value = AttributeValue> {
         any::<bool>().prop_map(AttributeValue::Bool),
         Just(AttributeValue::Null),
         proptest::collection::btree_set(text, 1..3).prop_map(AttributeValue::Ss),
-        proptest::collection::btree_set(-3i64..3, 1..3).prop_map(|set| AttributeValue::Ns(
-            set.into_iter().map(number).collect::<BTreeSet<_>>()
-        )),
+        proptest::collection::btree_set(-3i64..3, 1..3)
+            .prop_map(|set| AttributeValue::Ns(set.into_iter().map(number).collect::<BTreeSet<_>>())),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![

@@ -91,9 +91,7 @@ pub enum StorageError {
     },
 
     /// The operating system refused a read, write or sync.
-    #[error(
-        "{action} failed: {source}; check the disk (space, health, mount) and restart the node"
-    )]
+    #[error("{action} failed: {source}; check the disk (space, health, mount) and restart the node")]
     Io {
         /// What was being done, with the file's name.
         action: String,
@@ -113,9 +111,7 @@ pub enum StorageError {
     },
 
     /// An earlier write or sync failed, or the log was closed; nothing is accepted any more.
-    #[error(
-        "storage is fenced after an earlier failure ({reason}); check the disk and restart the node"
-    )]
+    #[error("storage is fenced after an earlier failure ({reason}); check the disk and restart the node")]
     Fenced {
         /// The failure that closed it.
         reason: String,
@@ -134,10 +130,7 @@ pub enum StorageError {
 impl StorageError {
     /// An [`StorageError::Io`] for `action`, a phrase such as "reading log segment 3".
     pub fn io(action: impl Into<String>, source: io::Error) -> StorageError {
-        StorageError::Io {
-            action: action.into(),
-            source: Arc::new(source),
-        }
+        StorageError::Io { action: action.into(), source: Arc::new(source) }
     }
 
     /// True for errors that concern stored bytes and not the node's ability to go on.
@@ -176,11 +169,7 @@ pub enum Damaged {
 impl Damaged {
     /// The reportable error for a damaged value found at `place` (a family and key, readable).
     pub fn at(self, place: impl Into<String>) -> StorageError {
-        StorageError::Corrupt {
-            place: place.into(),
-            detail: self.to_string(),
-            affected: Vec::new(),
-        }
+        StorageError::Corrupt { place: place.into(), detail: self.to_string(), affected: Vec::new() }
     }
 }
 
@@ -201,80 +190,20 @@ mod tests {
     fn messages_are_one_line_and_say_what_to_do() {
         let path = PathBuf::from("/data");
         let all = [
+            (StorageError::NotWritable { path: path.clone(), reason: "read-only".into() }, "--data-dir"),
+            (StorageError::NewerFormat { path: path.clone(), found: 9, supported: 1 }, "newer version"),
+            (StorageError::InUse { path: path.clone(), pid: Some(77) }, "process 77"),
+            (StorageError::InUse { path: path.clone(), pid: None }, "another process"),
+            (StorageError::Foreign { path: path.clone(), found: "x".into() }, "empty or new folder"),
+            (StorageError::WrongIdentity { path, found: "a".into(), wanted: "b".into() }, "right folder"),
             (
-                StorageError::NotWritable {
-                    path: path.clone(),
-                    reason: "read-only".into(),
-                },
-                "--data-dir",
-            ),
-            (
-                StorageError::NewerFormat {
-                    path: path.clone(),
-                    found: 9,
-                    supported: 1,
-                },
-                "newer version",
-            ),
-            (
-                StorageError::InUse {
-                    path: path.clone(),
-                    pid: Some(77),
-                },
-                "process 77",
-            ),
-            (
-                StorageError::InUse {
-                    path: path.clone(),
-                    pid: None,
-                },
-                "another process",
-            ),
-            (
-                StorageError::Foreign {
-                    path: path.clone(),
-                    found: "x".into(),
-                },
-                "empty or new folder",
-            ),
-            (
-                StorageError::WrongIdentity {
-                    path,
-                    found: "a".into(),
-                    wanted: "b".into(),
-                },
-                "right folder",
-            ),
-            (
-                StorageError::Corrupt {
-                    place: "p".into(),
-                    detail: "d".into(),
-                    affected: vec![3, 7],
-                },
+                StorageError::Corrupt { place: "p".into(), detail: "d".into(), affected: vec![3, 7] },
                 "logs 3, 7",
             ),
-            (
-                StorageError::io("reading x", io::Error::other("boom")),
-                "restart the node",
-            ),
-            (
-                StorageError::Engine {
-                    action: "writing",
-                    reason: "r".into(),
-                },
-                "restart the node",
-            ),
-            (
-                StorageError::Fenced { reason: "r".into() },
-                "restart the node",
-            ),
-            (
-                StorageError::OutOfOrder {
-                    log: 4,
-                    detail: "gap".into(),
-                },
-                "report it",
-            ),
+            (StorageError::io("reading x", io::Error::other("boom")), "restart the node"),
+            (StorageError::Engine { action: "writing", reason: "r".into() }, "restart the node"),
+            (StorageError::Fenced { reason: "r".into() }, "restart the node"),
+            (StorageError::OutOfOrder { log: 4, detail: "gap".into() }, "report it"),
         ];
         for (error, hint) in all {
             let text = error.to_string();
@@ -287,9 +216,6 @@ mod tests {
     fn io_kind_survives_the_conversion() {
         let full = StorageError::io("writing", io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(io::Error::from(full).kind(), io::ErrorKind::StorageFull);
-        assert_eq!(
-            io::Error::from(Damaged::Checksum.at("k")).kind(),
-            io::ErrorKind::InvalidData
-        );
+        assert_eq!(io::Error::from(Damaged::Checksum.at("k")).kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -67,11 +67,7 @@ impl Folder {
         let lock = take_lock(path)?;
         // Once more under the lock: the process that held it until now may have written it.
         let identity = read_format(path)?;
-        Ok(Folder {
-            path: path.to_owned(),
-            identity,
-            _lock: lock,
-        })
+        Ok(Folder { path: path.to_owned(), identity, _lock: lock })
     }
 
     /// The folder.
@@ -102,10 +98,7 @@ impl Folder {
         let text = render(&identity);
         let written = replace_durably(&self.path, &text);
         written.map_err(|error| {
-            StorageError::io(
-                format!("writing {}", self.path.join(FORMAT_FILE).display()),
-                error,
-            )
+            StorageError::io(format!("writing {}", self.path.join(FORMAT_FILE).display()), error)
         })?;
         self.identity = Some(identity);
         Ok(())
@@ -126,10 +119,7 @@ impl Folder {
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    return Err(StorageError::io(
-                        format!("reading {}", path.display()),
-                        error,
-                    ));
+                    return Err(StorageError::io(format!("reading {}", path.display()), error));
                 }
             }
         }
@@ -142,8 +132,7 @@ impl Folder {
     /// [`StorageError::Io`].
     pub fn log_files(&self) -> Result<OsFiles, StorageError> {
         let path = self.path.join(LOG_FOLDER);
-        OsFiles::new(&path)
-            .map_err(|error| StorageError::io(format!("creating {}", path.display()), error))
+        OsFiles::new(&path).map_err(|error| StorageError::io(format!("creating {}", path.display()), error))
     }
 
     /// Where the state engine keeps its files.
@@ -159,22 +148,15 @@ fn check_ours(path: &Path) -> Result<(), StorageError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(not_writable(path, &error)),
     };
-    let mut names: Vec<String> = files
-        .flatten()
-        .map(|file| file.file_name().to_string_lossy().into_owned())
-        .collect();
+    let mut names: Vec<String> =
+        files.flatten().map(|file| file.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     let ours = [FORMAT_FILE, FORMAT_NEW, LOCK_FILE, LOG_FOLDER, STATE_FOLDER];
     // A folder with our FORMAT is ours, whatever else was put there. `lost+found` is in each new file system.
-    let foreign = names
-        .iter()
-        .find(|name| !ours.contains(&name.as_str()) && *name != "lost+found");
+    let foreign = names.iter().find(|name| !ours.contains(&name.as_str()) && *name != "lost+found");
     match foreign {
         Some(found) if !names.iter().any(|name| name == FORMAT_FILE) => {
-            Err(StorageError::Foreign {
-                path: path.to_owned(),
-                found: found.clone(),
-            })
+            Err(StorageError::Foreign { path: path.to_owned(), found: found.clone() })
         }
         _ => Ok(()),
     }
@@ -187,42 +169,26 @@ fn create(path: &Path) -> Result<(), StorageError> {
         let parent = path.parent().unwrap_or(Path::new("."));
         sync_folder(parent).map_err(|error| not_writable(path, &error))?;
     }
-    rustix::fs::access(
-        path,
-        rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
-    )
-    .map_err(|error| not_writable(path, &error.into()))
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
+        .map_err(|error| not_writable(path, &error.into()))
 }
 
 fn not_writable(path: &Path, error: &io::Error) -> StorageError {
-    StorageError::NotWritable {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    }
+    StorageError::NotWritable { path: path.to_owned(), reason: error.to_string() }
 }
 
 /// Locks the folder for this process and leaves our process id in the lock file.
 fn take_lock(path: &Path) -> Result<File, StorageError> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path.join(LOCK_FILE));
+    let opened =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join(LOCK_FILE));
     let mut lock = opened.map_err(|error| not_writable(path, &error))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
             // The id is a courtesy; without it the message still says what to do.
-            let pid = lock
-                .read_to_string(&mut text)
-                .ok()
-                .and_then(|_| text.trim().parse().ok());
-            return Err(StorageError::InUse {
-                path: path.to_owned(),
-                pid,
-            });
+            let pid = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(StorageError::InUse { path: path.to_owned(), pid });
         }
         Err(TryLockError::Error(error)) => return Err(not_writable(path, &error)),
     }
@@ -236,10 +202,7 @@ fn take_lock(path: &Path) -> Result<File, StorageError> {
 
 /// The text of a FORMAT file.
 fn render(identity: &Identity) -> String {
-    let mut text = format!(
-        "format {FORMAT}\ncluster {}\nnode {}\n",
-        identity.cluster, identity.node
-    );
+    let mut text = format!("format {FORMAT}\ncluster {}\nnode {}\n", identity.cluster, identity.node);
     let crc = crc32fast::hash(text.as_bytes());
     let _ = writeln!(text, "crc {crc:08x}");
     text
@@ -262,10 +225,7 @@ fn read_format(path: &Path) -> Result<Option<Identity>, StorageError> {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            return Err(StorageError::io(
-                format!("reading {}", file.display()),
-                error,
-            ));
+            return Err(StorageError::io(format!("reading {}", file.display()), error));
         }
     };
     parse(&file, &bytes).map(Some)
@@ -280,27 +240,17 @@ fn parse(file: &Path, bytes: &[u8]) -> Result<Identity, StorageError> {
     let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is no text"))?;
     let mut lines = text.lines();
     let mut field = |name: &str| {
-        let value = lines
-            .next()
-            .and_then(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = lines.next().and_then(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.ok_or_else(|| damaged(&format!("the line '{name}' is missing")))
     };
     // The format comes first and alone decides whether the rest is ours to read, its checksum included.
-    let format: u32 = field("format")?
-        .parse()
-        .map_err(|_| damaged("the format is no number"))?;
+    let format: u32 = field("format")?.parse().map_err(|_| damaged("the format is no number"))?;
     if format > FORMAT {
         let path = file.parent().unwrap_or(file).to_owned();
-        return Err(StorageError::NewerFormat {
-            path,
-            found: format,
-            supported: FORMAT,
-        });
+        return Err(StorageError::NewerFormat { path, found: format, supported: FORMAT });
     }
     let cluster = field("cluster")?.to_owned();
-    let node = field("node")?
-        .parse()
-        .map_err(|_| damaged("the node is no number"))?;
+    let node = field("node")?.parse().map_err(|_| damaged("the node is no number"))?;
     let crc = field("crc")?;
     let identity = Identity { cluster, node };
     if format != FORMAT || text != render(&identity) || crc.len() != 8 {
@@ -315,19 +265,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn identity() -> Identity {
-        Identity {
-            cluster: "c-1".to_owned(),
-            node: 3,
-        }
+        Identity { cluster: "c-1".to_owned(), node: 3 }
     }
 
     /// Name and content of every file below `path`.
     fn listing(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         let files = std::fs::read_dir(path).expect("a folder");
-        files
-            .flatten()
-            .map(|file| (file.path(), std::fs::read(file.path()).unwrap_or_default()))
-            .collect()
+        files.flatten().map(|file| (file.path(), std::fs::read(file.path()).unwrap_or_default())).collect()
     }
 
     #[test]
@@ -335,32 +279,17 @@ mod tests {
         let parent = tempfile::tempdir().expect("a temporary folder");
         let path = parent.path().join("a/b");
         let mut folder = Folder::open(&path).expect("created");
-        assert_eq!(
-            (folder.identity(), folder.is_empty().expect("readable")),
-            (None, true)
-        );
+        assert_eq!((folder.identity(), folder.is_empty().expect("readable")), (None, true));
         folder.claim(identity()).expect("claimed");
         folder.claim(identity()).expect("the same again is fine");
-        let other = Identity {
-            node: 4,
-            ..identity()
-        };
-        assert!(matches!(
-            folder.claim(other),
-            Err(StorageError::WrongIdentity { .. })
-        ));
+        let other = Identity { node: 4, ..identity() };
+        assert!(matches!(folder.claim(other), Err(StorageError::WrongIdentity { .. })));
         folder.log_files().expect("created");
-        assert!(
-            folder.is_empty().expect("readable"),
-            "an empty subfolder holds nothing"
-        );
+        assert!(folder.is_empty().expect("readable"), "an empty subfolder holds nothing");
         std::fs::write(path.join("log/x"), "x").expect("written");
         assert!(!folder.is_empty().expect("readable"));
         drop(folder);
-        assert_eq!(
-            Folder::open(&path).expect("opened").identity(),
-            Some(&identity())
-        );
+        assert_eq!(Folder::open(&path).expect("opened").identity(), Some(&identity()));
     }
 
     #[test]
@@ -381,24 +310,10 @@ mod tests {
     #[test]
     fn a_newer_folder_is_refused_untouched() {
         let parent = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(
-            parent.path().join("FORMAT"),
-            "format 2\nwhatever comes then\n",
-        )
-        .expect("written");
+        std::fs::write(parent.path().join("FORMAT"), "format 2\nwhatever comes then\n").expect("written");
         let before = listing(parent.path());
         let refused = Folder::open(parent.path()).expect_err("newer");
-        assert!(
-            matches!(
-                refused,
-                StorageError::NewerFormat {
-                    found: 2,
-                    supported: 1,
-                    ..
-                }
-            ),
-            "{refused}"
-        );
+        assert!(matches!(refused, StorageError::NewerFormat { found: 2, supported: 1, .. }), "{refused}");
         assert_eq!(listing(parent.path()), before);
     }
 
@@ -411,14 +326,8 @@ mod tests {
         assert!(
             matches!(Folder::open(parent.path()), Err(StorageError::Foreign { found, .. }) if found == "notes.txt")
         );
-        assert!(matches!(
-            Folder::open(&file),
-            Err(StorageError::NotWritable { .. })
-        ));
-        assert!(matches!(
-            Folder::open(&file.join("below")),
-            Err(StorageError::NotWritable { .. })
-        ));
+        assert!(matches!(Folder::open(&file), Err(StorageError::NotWritable { .. })));
+        assert!(matches!(Folder::open(&file.join("below")), Err(StorageError::NotWritable { .. })));
         assert_eq!(listing(parent.path()), before);
     }
 

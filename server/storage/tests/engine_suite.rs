@@ -26,28 +26,16 @@ enum Step {
     Sync,
     Pin,
     Unpin(usize),
-    Check {
-        family: Family,
-        start: Vec<u8>,
-        end: Option<Vec<u8>>,
-        limit: usize,
-    },
+    Check { family: Family, start: Vec<u8>, end: Option<Vec<u8>>, limit: usize },
 }
 
 fn family() -> impl Strategy<Value = Family> {
     // Three are enough to see a mix-up, and few enough that ranges overlap.
-    prop_oneof![
-        Just(Family::Items),
-        Just(Family::Outbox),
-        Just(Family::Meta)
-    ]
+    prop_oneof![Just(Family::Items), Just(Family::Outbox), Just(Family::Meta)]
 }
 
 fn key() -> impl Strategy<Value = Vec<u8>> {
-    proptest::collection::vec(
-        prop_oneof![Just(0_u8), Just(1), Just(0x7f), Just(0xff)],
-        1..4,
-    )
+    proptest::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(0x7f), Just(0xff)], 1..4)
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -113,8 +101,7 @@ fn scan(
         rows.push((key.to_vec(), value.to_vec()));
         ControlFlow::Continue(())
     };
-    view.scan(family, start, end, reverse, &mut visit)
-        .expect("scanned");
+    view.scan(family, start, end, reverse, &mut visit).expect("scanned");
     rows
 }
 
@@ -128,28 +115,18 @@ fn check(
     limit: usize,
 ) {
     let inside = |key: &[u8]| key >= start && end.is_none_or(|end| key < end);
-    let rows = model
-        .iter()
-        .filter(|((of, key), _)| *of == family && inside(key));
-    let mut expected: Vec<Row> = rows
-        .map(|((_, key), value)| (key.clone(), value.clone()))
-        .collect();
+    let rows = model.iter().filter(|((of, key), _)| *of == family && inside(key));
+    let mut expected: Vec<Row> = rows.map(|((_, key), value)| (key.clone(), value.clone())).collect();
     let first: Vec<Row> = expected.iter().take(limit).cloned().collect();
     assert_eq!(scan(view, family, start, end, false, limit), first);
     expected.reverse();
     expected.truncate(limit);
     assert_eq!(scan(view, family, start, end, true, limit), expected);
 
-    let mut keys: Vec<(Family, Bytes)> = vec![
-        (family, Bytes::copy_from_slice(start)),
-        (Family::Intents, Bytes::from_static(b"k")),
-    ];
+    let mut keys: Vec<(Family, Bytes)> =
+        vec![(family, Bytes::copy_from_slice(start)), (Family::Intents, Bytes::from_static(b"k"))];
     keys.extend(end.map(|end| (Family::Items, Bytes::copy_from_slice(end))));
-    keys.extend(
-        expected
-            .iter()
-            .map(|(key, _)| (family, Bytes::copy_from_slice(key))),
-    );
+    keys.extend(expected.iter().map(|(key, _)| (family, Bytes::copy_from_slice(key))));
     keys.push(keys[0].clone());
     let values = view.multi_get(&keys).expect("read");
     for ((of, key), value) in keys.iter().zip(&values) {
@@ -172,12 +149,7 @@ fn run(engine: &dyn Engine, steps: &[Step]) {
             Step::Pin => pinned.push((engine.snapshot(), model.clone())),
             Step::Unpin(at) if !pinned.is_empty() => drop(pinned.swap_remove(at % pinned.len())),
             Step::Unpin(_) => {}
-            Step::Check {
-                family,
-                start,
-                end,
-                limit,
-            } => {
+            Step::Check { family, start, end, limit } => {
                 check(engine, &model, *family, start, end.as_deref(), *limit);
                 for (view, then) in &pinned {
                     check(&**view, then, *family, start, end.as_deref(), *limit);
@@ -194,12 +166,7 @@ fn run(engine: &dyn Engine, steps: &[Step]) {
 }
 
 fn rocks(path: &Path) -> RocksEngine {
-    RocksEngine::open(
-        path,
-        &RocksSettings::default(),
-        &RocksShared::new(8 << 20, 4 << 20),
-    )
-    .expect("opened")
+    RocksEngine::open(path, &RocksSettings::default(), &RocksShared::new(8 << 20, 4 << 20)).expect("opened")
 }
 
 proptest! {
@@ -256,30 +223,17 @@ proptest! {
 #[test]
 fn long_scans_have_no_seams() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for engine in [
-        Box::new(MemEngine::new()) as Box<dyn Engine>,
-        Box::new(rocks(folder.path())),
-    ] {
+    for engine in [Box::new(MemEngine::new()) as Box<dyn Engine>, Box::new(rocks(folder.path()))] {
         let mut rows = WriteBatch::new();
         let mut model = Model::new();
         for number in 0..1000_u32 {
             rows.put(Family::Items, number.to_be_bytes().to_vec(), "v");
-            model.insert(
-                (Family::Items, number.to_be_bytes().to_vec()),
-                b"v".to_vec(),
-            );
+            model.insert((Family::Items, number.to_be_bytes().to_vec()), b"v".to_vec());
         }
         engine.write(rows).expect("written");
         for (start, end) in [(0, 1000), (0, 128), (1, 257), (999, 1000), (0, 0)] {
             let (start, end) = (u32::to_be_bytes(start), u32::to_be_bytes(end));
-            check(
-                &*engine,
-                &model,
-                Family::Items,
-                &start,
-                Some(&end),
-                usize::MAX,
-            );
+            check(&*engine, &model, Family::Items, &start, Some(&end), usize::MAX);
         }
         // A visitor may write, and does not see it.
         let mut seen = 0;
@@ -290,9 +244,7 @@ fn long_scans_have_no_seams() {
             engine.write(more).expect("written");
             ControlFlow::Continue(())
         };
-        engine
-            .scan(Family::Items, b"", None, false, &mut visit)
-            .expect("scanned");
+        engine.scan(Family::Items, b"", None, false, &mut visit).expect("scanned");
         assert_eq!(seen, 1000);
     }
 }
@@ -307,10 +259,7 @@ fn rocksdb_finds_its_rows_again() {
     rocks(folder.path()).write(rows).expect("written");
     let engine = rocks(folder.path());
     for family in Family::ALL {
-        assert_eq!(
-            engine.get(family, b"k").expect("read").as_deref(),
-            Some(family.name().as_bytes())
-        );
+        assert_eq!(engine.get(family, b"k").expect("read").as_deref(), Some(family.name().as_bytes()));
     }
     assert!(engine.stats().disk_bytes > 0);
     assert_eq!(engine.stats().background_errors, 0);
@@ -319,19 +268,13 @@ fn rocksdb_finds_its_rows_again() {
 #[test]
 fn a_snapshot_outlives_its_engine() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for engine in [
-        Box::new(MemEngine::new()) as Box<dyn Engine>,
-        Box::new(rocks(folder.path())),
-    ] {
+    for engine in [Box::new(MemEngine::new()) as Box<dyn Engine>, Box::new(rocks(folder.path()))] {
         let mut rows = WriteBatch::new();
         rows.put(Family::Items, "k", "v");
         engine.write(rows).expect("written");
         let snapshot = engine.snapshot();
         drop(engine);
-        assert_eq!(
-            snapshot.get(Family::Items, b"k").expect("read").as_deref(),
-            Some(&b"v"[..])
-        );
+        assert_eq!(snapshot.get(Family::Items, b"k").expect("read").as_deref(), Some(&b"v"[..]));
     }
 }
 
@@ -346,29 +289,15 @@ fn reclaim_shrinks_the_folder_and_spares_the_neighbours() {
         wal_bytes_max: 1 << 20,
         ..RocksSettings::default()
     };
-    let engine = RocksEngine::open(
-        folder.path(),
-        &settings,
-        &RocksShared::new(8 << 20, 4 << 20),
-    )
-    .expect("opened");
+    let engine =
+        RocksEngine::open(folder.path(), &settings, &RocksShared::new(8 << 20, 4 << 20)).expect("opened");
     let filler = |number: u32| -> Vec<u8> {
-        (0..4000_u32)
-            .map(|at| (at.wrapping_mul(number ^ 0x9e37) >> 7) as u8)
-            .collect()
+        (0..4000_u32).map(|at| (at.wrapping_mul(number ^ 0x9e37) >> 7) as u8).collect()
     };
     for number in 0..2000_u32 {
         let mut row = WriteBatch::new();
-        row.put(
-            Family::Items,
-            [&[1][..], &number.to_be_bytes()].concat(),
-            filler(number),
-        );
-        row.put(
-            Family::Items,
-            [&[2][..], &number.to_be_bytes()].concat(),
-            "neighbour",
-        );
+        row.put(Family::Items, [&[1][..], &number.to_be_bytes()].concat(), filler(number));
+        row.put(Family::Items, [&[2][..], &number.to_be_bytes()].concat(), "neighbour");
         engine.write(row).expect("written");
     }
     let mut drop_table = WriteBatch::new();
@@ -376,19 +305,11 @@ fn reclaim_shrinks_the_folder_and_spares_the_neighbours() {
     engine.write(drop_table).expect("written");
     engine.sync().expect("synced");
     let before = engine.stats().disk_bytes;
-    engine
-        .reclaim(Family::Items, &[1], &[2])
-        .expect("reclaimed");
+    engine.reclaim(Family::Items, &[1], &[2]).expect("reclaimed");
     let after = engine.stats().disk_bytes;
     assert!(after * 2 < before, "{before} bytes became {after}");
-    assert_eq!(
-        scan(&engine, Family::Items, &[1], Some(&[2]), false, usize::MAX),
-        Vec::<Row>::new()
-    );
-    assert_eq!(
-        scan(&engine, Family::Items, &[2], None, false, usize::MAX).len(),
-        2000
-    );
+    assert_eq!(scan(&engine, Family::Items, &[1], Some(&[2]), false, usize::MAX), Vec::<Row>::new());
+    assert_eq!(scan(&engine, Family::Items, &[2], None, false, usize::MAX).len(), 2000);
 }
 
 /// A thousand rows overwritten again and again must not pile up.
@@ -402,21 +323,15 @@ fn overwritten_rows_do_not_pile_up() {
         wal_bytes_max: 2 << 20,
         ..RocksSettings::default()
     };
-    let engine = RocksEngine::open(
-        folder.path(),
-        &settings,
-        &RocksShared::new(8 << 20, 4 << 20),
-    )
-    .expect("opened");
+    let engine =
+        RocksEngine::open(folder.path(), &settings, &RocksShared::new(8 << 20, 4 << 20)).expect("opened");
     let mut state = 1_u64;
     let mut most = 0;
     for round in 0..60_u32 {
         for key in 0..1000_u32 {
             let mut row = WriteBatch::new();
             let value: Vec<u8> = std::iter::repeat_with(|| {
-                state = state
-                    .wrapping_mul(6364136223846793005)
-                    .wrapping_add(1442695040888963407);
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 (state >> 56) as u8
             })
             .take(1000)
@@ -436,19 +351,12 @@ fn overwritten_rows_do_not_pile_up() {
 #[test]
 fn a_damaged_table_file_is_reported() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let settings = RocksSettings {
-        memtable_bytes: 64 << 10,
-        ..RocksSettings::default()
-    };
+    let settings = RocksSettings { memtable_bytes: 64 << 10, ..RocksSettings::default() };
     let open = || RocksEngine::open(folder.path(), &settings, &RocksShared::new(1 << 20, 1 << 20));
     let engine = open().expect("opened");
     for number in 0..2000_u32 {
         let mut row = WriteBatch::new();
-        row.put(
-            Family::Items,
-            number.to_be_bytes().to_vec(),
-            vec![number as u8; 300],
-        );
+        row.put(Family::Items, number.to_be_bytes().to_vec(), vec![number as u8; 300]);
         engine.write(row).expect("written");
     }
     drop(engine);
@@ -469,8 +377,5 @@ fn a_damaged_table_file_is_reported() {
             ControlFlow::Continue(())
         })
     });
-    assert!(
-        scanned.as_ref().is_err_and(StorageError::is_corrupt),
-        "{scanned:?}"
-    );
+    assert!(scanned.as_ref().is_err_and(StorageError::is_corrupt), "{scanned:?}");
 }

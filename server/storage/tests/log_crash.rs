@@ -27,8 +27,7 @@ type Model = BTreeMap<u64, ModelLog>;
 impl ModelLog {
     fn next(&self) -> u64 {
         let last = self.entries.keys().next_back().copied();
-        last.or(self.purged.as_ref().map(|(index, _)| *index))
-            .map_or(1, |last| last + 1)
+        last.or(self.purged.as_ref().map(|(index, _)| *index)).map_or(1, |last| last + 1)
     }
 }
 
@@ -90,14 +89,7 @@ struct Run {
 impl Run {
     fn new(files: MemFiles, options: LogOptions) -> Result<Run, String> {
         let log = open(&files, options)?;
-        Ok(Run {
-            files,
-            options,
-            log,
-            history: vec![Model::new()],
-            acknowledged: Arc::default(),
-            unique: 0,
-        })
+        Ok(Run { files, options, log, history: vec![Model::new()], acknowledged: Arc::default(), unique: 0 })
     }
 
     fn now(&self) -> Model {
@@ -133,9 +125,7 @@ impl Run {
                 let next = self.now().entry(*log).or_default().next();
                 let from = next.saturating_sub(*back);
                 let done = self.record(*log, |model| drop(model.entries.split_off(&from)));
-                self.log
-                    .open_log(*log)
-                    .truncate_after(from.checked_sub(1), done);
+                self.log.open_log(*log).truncate_after(from.checked_sub(1), done);
             }
             Step::Purge { log, reach } => self.purge(*log, *reach),
             Step::Vote { log } => {
@@ -177,18 +167,11 @@ impl Run {
 
     fn append(&mut self, log: u64, back: u64, sizes: &[usize]) {
         let model = self.now().remove(&log).unwrap_or_default();
-        let floor = model
-            .entries
-            .keys()
-            .next()
-            .copied()
-            .unwrap_or_else(|| model.next());
+        let floor = model.entries.keys().next().copied().unwrap_or_else(|| model.next());
         let first = model.next().saturating_sub(back).max(floor);
         let payloads: Vec<Bytes> = sizes.iter().map(|size| self.payload(*size)).collect();
-        let entries: Vec<LogEntry> = (first..)
-            .zip(payloads)
-            .map(|(index, payload)| LogEntry { index, payload })
-            .collect();
+        let entries: Vec<LogEntry> =
+            (first..).zip(payloads).map(|(index, payload)| LogEntry { index, payload }).collect();
         // A crash may keep the first few of them: each one is a state of its own, and the last one is acknowledged.
         let mut done: Done = Box::new(|_| {});
         for LogEntry { index, payload } in entries.iter().cloned() {
@@ -202,12 +185,7 @@ impl Run {
 
     fn purge(&mut self, log: u64, reach: u64) {
         let model = self.now().remove(&log).unwrap_or_default();
-        let first = model
-            .entries
-            .keys()
-            .next()
-            .copied()
-            .unwrap_or_else(|| model.next());
+        let first = model.entries.keys().next().copied().unwrap_or_else(|| model.next());
         let upto = first + reach;
         let note = self.payload(8);
         drop(self.record(log, |model| {
@@ -221,11 +199,7 @@ impl Run {
     fn check_live(&self) -> Result<(), String> {
         let found = read_all(&self.log)?;
         let expected = without_empty(self.now());
-        if found == expected {
-            Ok(())
-        } else {
-            Err(format!("live state {found:?}, expected {expected:?}"))
-        }
+        if found == expected { Ok(()) } else { Err(format!("live state {found:?}, expected {expected:?}")) }
     }
 
     fn crash(&mut self, keep: &[u8; 4]) -> Result<(), String> {
@@ -241,10 +215,7 @@ impl Run {
         self.files = files;
         let found = read_all(&self.log)?;
         let possible = &self.history[acknowledged..];
-        if !possible
-            .iter()
-            .any(|model| without_empty(model.clone()) == found)
-        {
+        if !possible.iter().any(|model| without_empty(model.clone()) == found) {
             return Err(format!(
                 "after a restart: {found:?}\nis none of the {} states from {:?}\nto {:?}",
                 possible.len(),
@@ -258,8 +229,7 @@ impl Run {
 }
 
 fn open(files: &MemFiles, options: LogOptions) -> Result<RaftLog, String> {
-    RaftLog::open(Arc::new(files.clone()), options, Driver::Manual)
-        .map_err(|error| error.to_string())
+    RaftLog::open(Arc::new(files.clone()), options, Driver::Manual).map_err(|error| error.to_string())
 }
 
 fn without_empty(mut model: Model) -> Model {
@@ -276,14 +246,9 @@ fn read_all(log: &RaftLog) -> Result<Model, String> {
 }
 
 fn read_one(handle: &LogHandle) -> Result<ModelLog, String> {
-    let entries = handle
-        .read(0..u64::MAX)
-        .map_err(|error| error.to_string())?;
+    let entries = handle.read(0..u64::MAX).map_err(|error| error.to_string())?;
     Ok(ModelLog {
-        entries: entries
-            .into_iter()
-            .map(|entry| (entry.index, entry.payload))
-            .collect(),
+        entries: entries.into_iter().map(|entry| (entry.index, entry.payload)).collect(),
         vote: handle.vote(),
         purged: handle.purged(),
         committed: handle.committed(),
@@ -292,12 +257,7 @@ fn read_one(handle: &LogHandle) -> Result<ModelLog, String> {
 
 fn options() -> LogOptions {
     // Small enough that a run goes through many segments, recycles them and reads entries back from disk.
-    LogOptions {
-        segment_bytes: 1024,
-        spares_max: 1,
-        segments_slack: 2,
-        cache_bytes: 500,
-    }
+    LogOptions { segment_bytes: 1024, spares_max: 1, segments_slack: 2, cache_bytes: 500 }
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -340,14 +300,7 @@ proptest! {
 
 #[test]
 fn a_skipped_fsync_is_noticed() {
-    let steps = [
-        Step::Append {
-            log: 1,
-            back: 0,
-            sizes: vec![10],
-        },
-        Step::Drive,
-    ];
+    let steps = [Step::Append { log: 1, back: 0, sizes: vec![10] }, Step::Drive];
     assert!(run(MemFiles::new(), &steps).is_ok());
     let files = MemFiles::new();
     let mut run = Run::new(files.clone(), options()).expect("opened");
@@ -355,9 +308,7 @@ fn a_skipped_fsync_is_noticed() {
     for step in &steps {
         run.step(step).expect("nothing is wrong until the crash");
     }
-    let noticed = run
-        .step(&Step::Crash { keep: [0; 4] })
-        .expect_err("the acknowledged entry is gone");
+    let noticed = run.step(&Step::Crash { keep: [0; 4] }).expect_err("the acknowledged entry is gone");
     assert!(noticed.contains("after a restart"), "{noticed}");
 }
 
@@ -368,11 +319,7 @@ fn the_space_stays_bounded_beside_an_idle_log() {
     let mut run = Run::new(files.clone(), options()).expect("opened");
     let idle = [
         Step::Vote { log: 1 },
-        Step::Append {
-            log: 1,
-            back: 0,
-            sizes: vec![20, 30],
-        },
+        Step::Append { log: 1, back: 0, sizes: vec![20, 30] },
         Step::Purge { log: 1, reach: 0 },
         Step::Committed { log: 1 },
         Step::Drive,
@@ -381,12 +328,7 @@ fn the_space_stays_bounded_beside_an_idle_log() {
         run.step(step).expect("written");
     }
     for _ in 0..300 {
-        run.step(&Step::Append {
-            log: 2,
-            back: 0,
-            sizes: vec![100, 100],
-        })
-        .expect("written");
+        run.step(&Step::Append { log: 2, back: 0, sizes: vec![100, 100] }).expect("written");
         run.step(&Step::Drive).expect("written");
         run.step(&Step::Purge { log: 2, reach: 1 }).expect("purged");
         run.step(&Step::Drive).expect("written");
@@ -394,12 +336,8 @@ fn the_space_stays_bounded_beside_an_idle_log() {
         assert!(stats.segments <= 5, "{stats:?}");
         assert!(files.bytes() <= 7 * 1100, "{} bytes", files.bytes());
     }
-    assert!(
-        run.log.stats().rewritten_bytes > 0,
-        "the idle log's frames were moved"
-    );
-    run.step(&Step::Crash { keep: [0; 4] })
-        .expect("all is still there");
+    assert!(run.log.stats().rewritten_bytes > 0, "the idle log's frames were moved");
+    run.step(&Step::Crash { keep: [0; 4] }).expect("all is still there");
     assert_eq!(run.log.open_log(1).first_index(), Some(2));
 }
 
@@ -408,12 +346,7 @@ fn the_space_stays_bounded_beside_an_idle_log() {
 fn a_forgotten_log_stays_away_and_frees_its_segments() {
     let mut run = Run::new(MemFiles::new(), options()).expect("opened");
     for _ in 0..20 {
-        run.step(&Step::Append {
-            log: 1,
-            back: 0,
-            sizes: vec![100],
-        })
-        .expect("written");
+        run.step(&Step::Append { log: 1, back: 0, sizes: vec![100] }).expect("written");
     }
     run.step(&Step::Drive).expect("written");
     let handle = run.log.open_log(1);

@@ -17,10 +17,7 @@ pub struct Outcome {
 impl Outcome {
     /// An answer that changes nothing.
     pub(super) fn reply(reply: CatalogReply) -> Self {
-        Self {
-            reply,
-            changes: Vec::new(),
-        }
+        Self { reply, changes: Vec::new() }
     }
 
     /// A refusal with a ValidationException's text.
@@ -42,10 +39,7 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn of(catalog: &Catalog) -> Self {
-        Self {
-            counters: catalog.counters,
-            changes: Vec::new(),
-        }
+        Self { counters: catalog.counters, changes: Vec::new() }
     }
 
     pub(super) fn push(&mut self, change: Change) {
@@ -62,37 +56,19 @@ impl Draft {
             self.counters.version += 1;
             self.changes.push(Change::Counters(self.counters));
         }
-        Outcome {
-            reply,
-            changes: self.changes,
-        }
+        Outcome { reply, changes: self.changes }
     }
 }
 
 /// What a command answers and changes, given the catalog.
 pub fn apply(catalog: &Catalog, command: &CatalogCommand, stamp: Stamp) -> Outcome {
     match command {
-        CatalogCommand::Bootstrap {
-            cluster,
-            nodes,
-            shards,
-        } => nodes::bootstrap(catalog, cluster, nodes, shards),
-        CatalogCommand::CreateTable {
-            account,
-            name,
-            uuid,
-            seed,
-            definition,
-            tags,
-        } => {
-            let new = tables::NewTable {
-                account: *account,
-                name,
-                uuid: *uuid,
-                seed: *seed,
-                definition,
-                tags,
-            };
+        CatalogCommand::Bootstrap { cluster, nodes, shards } => {
+            nodes::bootstrap(catalog, cluster, nodes, shards)
+        }
+        CatalogCommand::CreateTable { account, name, uuid, seed, definition, tags } => {
+            let new =
+                tables::NewTable { account: *account, name, uuid: *uuid, seed: *seed, definition, tags };
             tables::create(catalog, &new, stamp)
         }
         CatalogCommand::TableReady { table } => tables::ready(catalog, *table),
@@ -120,25 +96,11 @@ pub fn apply(catalog: &Catalog, command: &CatalogCommand, stamp: Stamp) -> Outco
         }
         CatalogCommand::Tag { table, tags } => tables::tag(catalog, *table, tags),
         CatalogCommand::Untag { table, keys } => tables::untag(catalog, *table, keys),
-        CatalogCommand::AddNode {
-            token,
-            zone,
-            peer,
-            http,
-            replaces,
-        } => {
-            let joining = nodes::Joining {
-                token: *token,
-                zone,
-                peer,
-                http,
-                replaces: *replaces,
-            };
+        CatalogCommand::AddNode { token, zone, peer, http, replaces } => {
+            let joining = nodes::Joining { token: *token, zone, peer, http, replaces: *replaces };
             nodes::add(catalog, &joining)
         }
-        CatalogCommand::ReplicaPlaced { shard, replica } => {
-            nodes::replica_placed(catalog, *shard, *replica)
-        }
+        CatalogCommand::ReplicaPlaced { shard, replica } => nodes::replica_placed(catalog, *shard, *replica),
         CatalogCommand::NodeUp { node } => nodes::up(catalog, *node),
         CatalogCommand::NodeLeft { node } => nodes::left(catalog, *node),
     }

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use trilith_values::{NodeId, ReplicaId, ShardId};
 
 use super::apply::{Draft, Outcome};
-use super::command::{
-    CatalogReply, ClusterRecord, NodeRecord, NodeState, ReplicaPlace, ShardRecord,
-};
+use super::command::{CatalogReply, ClusterRecord, NodeRecord, NodeState, ReplicaPlace, ShardRecord};
 use super::view::{Catalog, Change};
 use crate::keyspace::{CATALOG_SHARD, NO_SHARD};
 
@@ -36,12 +34,8 @@ pub(super) fn bootstrap(
     counters.next_node = counters.next_node.max(top_node + 1);
     counters.next_replica = counters.next_replica.max(top_replica + 1);
     draft.push(Change::Cluster(cluster.clone()));
-    nodes
-        .iter()
-        .for_each(|node| draft.push(Change::Node(node.clone())));
-    shards
-        .iter()
-        .for_each(|shard| draft.push(Change::Shard(shard.clone())));
+    nodes.iter().for_each(|node| draft.push(Change::Node(node.clone())));
+    shards.iter().for_each(|shard| draft.push(Change::Shard(shard.clone())));
     draft.done(CatalogReply::Done)
 }
 
@@ -57,10 +51,7 @@ fn check_bootstrap(nodes: &[NodeRecord], shards: &[ShardRecord]) -> Result<(), S
     if shard_ids.contains(&NO_SHARD) {
         return Err(format!("shard id {NO_SHARD} is reserved"));
     }
-    let places: Vec<ReplicaPlace> = shards
-        .iter()
-        .flat_map(|shard| shard.replicas.clone())
-        .collect();
+    let places: Vec<ReplicaPlace> = shards.iter().flat_map(|shard| shard.replicas.clone()).collect();
     let replicas: BTreeSet<ReplicaId> = places.iter().map(|place| place.replica).collect();
     if replicas.len() < places.len() {
         return Err("two replicas have one id".to_owned());
@@ -68,9 +59,7 @@ fn check_bootstrap(nodes: &[NodeRecord], shards: &[ShardRecord]) -> Result<(), S
     if places.iter().any(|place| !ids.contains(&place.node)) {
         return Err("a replica is on a node that is no member".to_owned());
     }
-    if replicas.last().is_some_and(|id| id.0 == u64::MAX)
-        || ids.last().is_some_and(|id| id.0 == u64::MAX)
-    {
+    if replicas.last().is_some_and(|id| id.0 == u64::MAX) || ids.last().is_some_and(|id| id.0 == u64::MAX) {
         return Err("the highest id is not to be used".to_owned());
     }
     Ok(())
@@ -128,33 +117,25 @@ pub(super) fn add(catalog: &Catalog, joining: &Joining<'_>) -> Outcome {
 }
 
 /// The shard with incoming replicas on `node` for all that `replaced` has of it; `None` if that is nothing.
-fn stand_in(
-    draft: &mut Draft,
-    shard: &ShardRecord,
-    replaced: NodeId,
-    node: NodeId,
-) -> Option<ShardRecord> {
+fn stand_in(draft: &mut Draft, shard: &ShardRecord, replaced: NodeId, node: NodeId) -> Option<ShardRecord> {
     let leaving = shard.replicas.iter().filter(|place| place.node == replaced);
     let leaving: Vec<ReplicaId> = leaving.map(|place| place.replica).collect();
     let mut next = shard.clone();
     // An earlier stand-in that never arrived is superseded, whether it was for a copy of this node or on this node.
-    let (superseded, kept): (Vec<_>, Vec<_>) =
-        shard.incoming.iter().partition(|(place, instead_of)| {
-            place.node == replaced || instead_of.is_some_and(|old| leaving.contains(&old))
-        });
+    let (superseded, kept): (Vec<_>, Vec<_>) = shard.incoming.iter().partition(|(place, instead_of)| {
+        place.node == replaced || instead_of.is_some_and(|old| leaving.contains(&old))
+    });
     next.incoming = kept;
     let orphaned = superseded.iter().map(|(_, instead_of)| *instead_of);
     let orphaned = orphaned.filter(|old| old.is_none_or(|old| !leaving.contains(&old)));
-    let wanted: Vec<Option<ReplicaId>> =
-        leaving.iter().copied().map(Some).chain(orphaned).collect();
+    let wanted: Vec<Option<ReplicaId>> = leaving.iter().copied().map(Some).chain(orphaned).collect();
     if wanted.is_empty() {
         return None;
     }
     for instead_of in wanted {
         let replica = ReplicaId(draft.counters().next_replica);
         draft.counters().next_replica += 1;
-        next.incoming
-            .push((ReplicaPlace { replica, node }, instead_of));
+        next.incoming.push((ReplicaPlace { replica, node }, instead_of));
     }
     Some(next)
 }
@@ -167,19 +148,12 @@ pub(super) fn replica_placed(catalog: &Catalog, shard: ShardId, replica: Replica
     if shard.replicas.iter().any(|place| place.replica == replica) {
         return Outcome::reply(CatalogReply::Done);
     }
-    let Some(at) = shard
-        .incoming
-        .iter()
-        .position(|(place, _)| place.replica == replica)
-    else {
+    let Some(at) = shard.incoming.iter().position(|(place, _)| place.replica == replica) else {
         return Outcome::reply(CatalogReply::NotFound);
     };
     let mut shard = shard.clone();
     let (place, instead_of) = shard.incoming.remove(at);
-    let old = shard
-        .replicas
-        .iter_mut()
-        .find(|place| Some(place.replica) == instead_of);
+    let old = shard.replicas.iter_mut().find(|place| Some(place.replica) == instead_of);
     match old {
         Some(old) => *old = place,
         None => shard.replicas.push(place),
@@ -213,10 +187,7 @@ pub(super) fn left(catalog: &Catalog, node: NodeId) -> Outcome {
 }
 
 fn set_state(catalog: &Catalog, node: &NodeRecord, state: NodeState) -> Outcome {
-    let node = NodeRecord {
-        state,
-        ..node.clone()
-    };
+    let node = NodeRecord { state, ..node.clone() };
     let mut draft = Draft::of(catalog);
     draft.push(Change::Node(node.clone()));
     draft.done(CatalogReply::Node(node))

@@ -9,9 +9,7 @@ use trilith_values::{SchemaVersion, TableId};
 
 use super::apply::{Draft, Outcome};
 use super::command::CatalogReply;
-use super::table::{
-    BillingMode, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus, Units,
-};
+use super::table::{BillingMode, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus, Units};
 use super::view::{Catalog, Change};
 use crate::limits::{TAG_BYTES_MAX, TAGS_MAX};
 use crate::schema::HashInterval;
@@ -99,13 +97,9 @@ pub(super) fn ready(catalog: &Catalog, table: TableId) -> Outcome {
         return Outcome::reply(CatalogReply::NotFound);
     };
     match table.status {
-        TableStatus::Creating | TableStatus::Updating => store(
-            Draft::of(catalog),
-            TableRecord {
-                status: TableStatus::Active,
-                ..table.clone()
-            },
-        ),
+        TableStatus::Creating | TableStatus::Updating => {
+            store(Draft::of(catalog), TableRecord { status: TableStatus::Active, ..table.clone() })
+        }
         TableStatus::Active => Outcome::reply(CatalogReply::Table(Box::new(table.clone()))),
         TableStatus::Deleting => busy(table),
     }
@@ -122,13 +116,9 @@ pub(super) fn delete(catalog: &Catalog, account: u64, name: &str) -> Outcome {
         TableStatus::Active if table.definition.deletion_protection => {
             Outcome::reply(CatalogReply::Protected)
         }
-        TableStatus::Active => store(
-            Draft::of(catalog),
-            TableRecord {
-                status: TableStatus::Deleting,
-                ..table.clone()
-            },
-        ),
+        TableStatus::Active => {
+            store(Draft::of(catalog), TableRecord { status: TableStatus::Deleting, ..table.clone() })
+        }
     }
 }
 
@@ -186,11 +176,7 @@ pub(super) fn alter(
 }
 
 /// Billing mode and provisioned units, which depend on each other.
-fn alter_billing(
-    table: &mut TableRecord,
-    alteration: &Alteration,
-    stamp: Stamp,
-) -> Result<(), Outcome> {
+fn alter_billing(table: &mut TableRecord, alteration: &Alteration, stamp: Stamp) -> Result<(), Outcome> {
     let before = table.definition.billing;
     let after = alteration.billing.unwrap_or(before);
     match (before, after, alteration.throughput) {
@@ -241,12 +227,7 @@ fn go_on_demand(table: &mut TableRecord, stamp: Stamp) -> Result<(), Outcome> {
 }
 
 /// New provisioned units. One change may raise one side and lower the other, and then counts as both.
-fn change_units(
-    table: &mut TableRecord,
-    units: Units,
-    alone: bool,
-    stamp: Stamp,
-) -> Result<(), Outcome> {
+fn change_units(table: &mut TableRecord, units: Units, alone: bool, stamp: Stamp) -> Result<(), Outcome> {
     let before = table.definition.throughput;
     if units == before {
         return if alone { Err(unchanged(units)) } else { Ok(()) };
@@ -273,9 +254,7 @@ fn unchanged(units: Units) -> Outcome {
 
 fn count_decrease(table: &mut TableRecord, stamp: Stamp) -> Result<(), Outcome> {
     let today = stamp.seconds() / DAY;
-    table
-        .decreases
-        .retain(|decrease| decrease.seconds() / DAY == today);
+    table.decreases.retain(|decrease| decrease.seconds() / DAY == today);
     if decreases_left(&table.decreases, stamp) == 0 {
         let count = table.decreases.len();
         return Err(Outcome::limit(format!(
@@ -297,12 +276,10 @@ fn decreases_left(decreases: &[Stamp], now: Stamp) -> u64 {
         let hours = until.saturating_sub(since);
         ((left + hours).min(DECREASES_SAVED_MAX), until)
     };
-    let spent = decreases
-        .iter()
-        .fold((DECREASES_SAVED_MAX, 0), |held, decrease| {
-            let (left, hour) = earned(held, hour(decrease));
-            (left.saturating_sub(1), hour)
-        });
+    let spent = decreases.iter().fold((DECREASES_SAVED_MAX, 0), |held, decrease| {
+        let (left, hour) = earned(held, hour(decrease));
+        (left.saturating_sub(1), hour)
+    });
     earned(spent, hour(&now)).0
 }
 
@@ -327,11 +304,7 @@ fn alter_warm(table: &mut TableRecord, alteration: &Alteration) -> Result<(), Ou
     let Some(warm) = alteration.warm else {
         return Ok(());
     };
-    if table
-        .definition
-        .warm
-        .is_some_and(|held| warm.read < held.read || warm.write < held.write)
-    {
+    if table.definition.warm.is_some_and(|held| warm.read < held.read || warm.write < held.write) {
         return Err(Outcome::invalid(
             "One or more parameter values were invalid: WarmThroughput cannot be decreased",
         ));
@@ -340,11 +313,7 @@ fn alter_warm(table: &mut TableRecord, alteration: &Alteration) -> Result<(), Ou
     Ok(())
 }
 
-fn alter_class(
-    table: &mut TableRecord,
-    alteration: &Alteration,
-    stamp: Stamp,
-) -> Result<(), Outcome> {
+fn alter_class(table: &mut TableRecord, alteration: &Alteration, stamp: Stamp) -> Result<(), Outcome> {
     let Some(class) = alteration.class else {
         return Ok(());
     };
@@ -376,9 +345,7 @@ pub(super) fn tag(catalog: &Catalog, table: TableId, tags: &BTreeMap<String, Str
 
 /// Removes tags; one that is not there is no error.
 pub(super) fn untag(catalog: &Catalog, table: TableId, keys: &[String]) -> Outcome {
-    change_tags(catalog, table, |all| {
-        keys.iter().for_each(|key| drop(all.remove(key)))
-    })
+    change_tags(catalog, table, |all| keys.iter().for_each(|key| drop(all.remove(key))))
 }
 
 fn change_tags(
@@ -397,14 +364,9 @@ fn change_tags(
     if tags == table.tags {
         return Outcome::reply(CatalogReply::Done);
     }
-    let bytes: usize = tags
-        .iter()
-        .map(|(key, value)| key.len() + value.len())
-        .sum();
+    let bytes: usize = tags.iter().map(|(key, value)| key.len() + value.len()).sum();
     if tags.len() > TAGS_MAX {
-        return Outcome::limit(format!(
-            "Number of tags exceeds the limit of {TAGS_MAX} for a resource"
-        ));
+        return Outcome::limit(format!("Number of tags exceeds the limit of {TAGS_MAX} for a resource"));
     }
     if bytes > TAG_BYTES_MAX {
         return Outcome::limit(format!(
@@ -412,10 +374,7 @@ fn change_tags(
         ));
     }
     let mut draft = Draft::of(catalog);
-    draft.push(Change::Table(Box::new(TableRecord {
-        tags,
-        ..table.clone()
-    })));
+    draft.push(Change::Table(Box::new(TableRecord { tags, ..table.clone() })));
     draft.done(CatalogReply::Done)
 }
 

@@ -28,12 +28,7 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Self {
-        Self {
-            version: 0,
-            next_table: 1,
-            next_replica: 1,
-            next_node: 1,
-        }
+        Self { version: 0, next_table: 1, next_replica: 1, next_node: 1 }
     }
 }
 
@@ -81,15 +76,9 @@ impl Catalog {
         if let Some(counters) = get_row(view, &Key::Counters)? {
             catalog.put(Change::Counters(counters));
         }
-        scan_rows(view, &Prefix::Tables, |_, table| {
-            catalog.put(Change::Table(table))
-        })?;
-        scan_rows(view, &Prefix::Nodes, |_, node| {
-            catalog.put(Change::Node(node))
-        })?;
-        scan_rows(view, &Prefix::Shards, |_, shard| {
-            catalog.put(Change::Shard(shard))
-        })?;
+        scan_rows(view, &Prefix::Tables, |_, table| catalog.put(Change::Table(table)))?;
+        scan_rows(view, &Prefix::Nodes, |_, node| catalog.put(Change::Node(node)))?;
+        scan_rows(view, &Prefix::Shards, |_, shard| catalog.put(Change::Shard(shard)))?;
         scan_rows(view, &Prefix::Joins, |key, node| {
             if let Ok(Key::Join(token)) = Key::decode(Family::Meta, key) {
                 catalog.put(Change::Join(token, node));
@@ -144,12 +133,8 @@ impl Catalog {
     ) -> impl Iterator<Item = &'c str> + use<'c> {
         let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let names = self.names.get(&account).into_iter();
-        let names =
-            names.flat_map(move |names| names.range::<str, _>((from, std::ops::Bound::Unbounded)));
-        names
-            .map(|(name, _)| name.as_str())
-            .collect::<Vec<_>>()
-            .into_iter()
+        let names = names.flat_map(move |names| names.range::<str, _>((from, std::ops::Bound::Unbounded)));
+        names.map(|(name, _)| name.as_str()).collect::<Vec<_>>().into_iter()
     }
 
     /// How many tables an account has.
@@ -184,9 +169,7 @@ impl Catalog {
 
     /// The shards that hold tables, by id.
     pub fn data_shards(&self) -> impl Iterator<Item = &ShardRecord> {
-        self.shards
-            .values()
-            .filter(|shard| shard.id != CATALOG_SHARD)
+        self.shards.values().filter(|shard| shard.id != CATALOG_SHARD)
     }
 
     /// Makes a change, and answers the rows that it sets or removes.

@@ -10,22 +10,21 @@ use std::path::PathBuf;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use trilith_values::{
-    AttributeValue, CommandId, Item, KeyValue, NodeId, Number, ReplicaId, SchemaVersion, ShardId,
-    TableId,
+    AttributeValue, CommandId, Item, KeyValue, NodeId, Number, ReplicaId, SchemaVersion, ShardId, TableId,
 };
 
 use crate::catalog::{
-    BillingMode, Catalog, CatalogCommand, CatalogReply, ClusterRecord, Counters, NodeRecord,
-    NodeState, Refusal, ReplicaPlace, ShardRecord, SpanPlace, TableClass, TableDefinition,
-    TableRecord, TableStatus, Units,
+    BillingMode, Catalog, CatalogCommand, CatalogReply, ClusterRecord, Counters, NodeRecord, NodeState,
+    Refusal, ReplicaPlace, ShardRecord, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus,
+    Units,
 };
 use crate::codec;
 use crate::explain::hex;
 use crate::expr::RangeTest;
 use crate::item::{ItemHeader, ItemKey, StoredItem, seal_item};
 use crate::machine::{
-    Action, Batch, Command, CommandBody, MachineRow, PoisonRow, Reply, ReplyBody, ReturnValues,
-    Write, Written,
+    Action, Batch, Command, CommandBody, MachineRow, PoisonRow, Reply, ReplyBody, ReturnValues, Write,
+    Written,
 };
 use crate::read::{GetPlan, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan};
 use crate::schema::{HashInterval, Span, TableSchema};
@@ -35,82 +34,50 @@ use crate::time::Stamp;
 const VERSION: &str = "0.1.0";
 
 fn fixture(name: &str, written: &[u8]) -> Vec<u8> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("testdata/format")
-        .join(VERSION);
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/format").join(VERSION);
     let path = folder.join(format!("{name}.hex"));
     if !path.exists() && std::env::var_os("TRILITH_WRITE_FIXTURES").is_some() {
         std::fs::create_dir_all(&folder).expect("the folder can be made");
         let text = hex(written);
-        let lines: Vec<&str> = (0..text.len())
-            .step_by(96)
-            .map(|at| &text[at..(at + 96).min(text.len())])
-            .collect();
+        let lines: Vec<&str> =
+            (0..text.len()).step_by(96).map(|at| &text[at..(at + 96).min(text.len())]).collect();
         std::fs::write(&path, lines.join("\n") + "\n").expect("the file can be written");
     }
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let digits: String = text.split_whitespace().collect();
     let pairs = (0..digits.len()).step_by(2);
-    pairs
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"))
-        .collect()
+    pairs.map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal")).collect()
 }
 
 /// A row in its envelope.
 fn check_row<T: BorshSerialize + BorshDeserialize + PartialEq + Debug>(name: &str, row: &T) {
     let sealed = codec::seal_row(row);
     let pinned = fixture(name, &sealed);
-    assert_eq!(
-        codec::open_row::<T>(&pinned).as_ref(),
-        Ok(row),
-        "{name} is read"
-    );
+    assert_eq!(codec::open_row::<T>(&pinned).as_ref(), Ok(row), "{name} is read");
     assert_eq!(hex(&sealed), hex(&pinned), "{name} is written");
 }
 
 /// A message or log content, which has no envelope of its own.
-fn check_message<T: BorshSerialize + BorshDeserialize + PartialEq + Debug>(
-    name: &str,
-    message: &T,
-) {
+fn check_message<T: BorshSerialize + BorshDeserialize + PartialEq + Debug>(name: &str, message: &T) {
     let bytes = borsh::to_vec(message).expect("encodes");
     let pinned = fixture(name, &bytes);
-    assert_eq!(
-        borsh::from_slice::<T>(&pinned).ok().as_ref(),
-        Some(message),
-        "{name} is read"
-    );
+    assert_eq!(borsh::from_slice::<T>(&pinned).ok().as_ref(), Some(message), "{name} is read");
     assert_eq!(hex(&bytes), hex(&pinned), "{name} is written");
 }
 
 /// An attribute of each type.
 fn every_type() -> Item {
-    let set = |texts: [&str; 2]| {
-        texts
-            .map(str::to_owned)
-            .into_iter()
-            .collect::<BTreeSet<_>>()
-    };
+    let set = |texts: [&str; 2]| texts.map(str::to_owned).into_iter().collect::<BTreeSet<_>>();
     item(&[
         ("s", s("text é")),
-        (
-            "n",
-            AttributeValue::N(Number::parse("-12.5").expect("a number")),
-        ),
+        ("n", AttributeValue::N(Number::parse("-12.5").expect("a number"))),
         ("b", AttributeValue::B(vec![0, 1, 255])),
         ("bool", AttributeValue::Bool(true)),
         ("null", AttributeValue::Null),
         ("l", AttributeValue::L(vec![n(1), s("two")])),
-        (
-            "m",
-            AttributeValue::M(item(&[("inner", AttributeValue::Bool(false))])),
-        ),
+        ("m", AttributeValue::M(item(&[("inner", AttributeValue::Bool(false))]))),
         ("ss", AttributeValue::Ss(set(["a", "b"]))),
-        (
-            "ns",
-            AttributeValue::Ns([1, 2].map(Number::from_i64).into()),
-        ),
+        ("ns", AttributeValue::Ns([1, 2].map(Number::from_i64).into())),
         ("bs", AttributeValue::Bs([vec![1], vec![2]].into())),
     ])
 }
@@ -145,10 +112,7 @@ fn table() -> TableRecord {
         definition: definition(),
         version: SchemaVersion(2),
         seed: 9,
-        spans: vec![SpanPlace {
-            interval: HashInterval::ALL,
-            shard: ShardId(1),
-        }],
+        spans: vec![SpanPlace { interval: HashInterval::ALL, shard: ShardId(1) }],
         tags: BTreeMap::from([("team".to_owned(), "sofa".to_owned())]),
         on_demand_since: Some(Stamp(2)),
         to_on_demand: vec![Stamp(2)],
@@ -161,11 +125,7 @@ fn table() -> TableRecord {
 }
 
 fn cluster() -> ClusterRecord {
-    ClusterRecord {
-        cluster: 1 << 100,
-        region: "us-east-1".to_owned(),
-        account: 42,
-    }
+    ClusterRecord { cluster: 1 << 100, region: "us-east-1".to_owned(), account: 42 }
 }
 
 fn node() -> NodeRecord {
@@ -179,10 +139,7 @@ fn node() -> NodeRecord {
 }
 
 fn shard() -> ShardRecord {
-    let place = |replica, node| ReplicaPlace {
-        replica: ReplicaId(replica),
-        node: NodeId(node),
-    };
+    let place = |replica, node| ReplicaPlace { replica: ReplicaId(replica), node: NodeId(node) };
     ShardRecord {
         id: ShardId(1),
         replicas: vec![place(1, 1), place(2, 2)],
@@ -193,12 +150,7 @@ fn shard() -> ShardRecord {
 #[test]
 fn stored_values() {
     let item = every_type();
-    let header = ItemHeader {
-        stamp: Stamp(1_000_001),
-        origin: 0,
-        flags: 0,
-        size: 63,
-    };
+    let header = ItemHeader { stamp: Stamp(1_000_001), origin: 0, flags: 0, size: 63 };
     assert_eq!(ItemHeader::local(Stamp(1_000_001), &item), header);
     let sealed = seal_item(&header, &item);
     let pinned = fixture("item", &sealed);
@@ -206,19 +158,10 @@ fn stored_values() {
     assert_eq!((stored.header, stored.item()), (header, Ok(item)));
     assert_eq!(hex(&sealed), hex(&pinned), "item is written");
 
-    let span = Span {
-        schema: schema(7, true),
-        interval: HashInterval::part(1, 3),
-        items: 3,
-        bytes: 120,
-    };
+    let span = Span { schema: schema(7, true), interval: HashInterval::part(1, 3), items: 3, bytes: 120 };
     check_row("span", &span);
-    let machine = MachineRow {
-        machine_version: 1,
-        last_stamp: Stamp(1_000_001),
-        poisoned: 1,
-        hash: u64::MAX,
-    };
+    let machine =
+        MachineRow { machine_version: 1, last_stamp: Stamp(1_000_001), poisoned: 1, hash: u64::MAX };
     check_row("machine", &machine);
     let poison = PoisonRow {
         stamp: Stamp(1_000_001),
@@ -228,15 +171,7 @@ fn stored_values() {
     };
     check_row("poison", &poison);
     check_row("catalog-cluster", &cluster());
-    check_row(
-        "catalog-counters",
-        &Counters {
-            version: 4,
-            next_table: 3,
-            next_replica: 2,
-            next_node: 1,
-        },
-    );
+    check_row("catalog-counters", &Counters { version: 4, next_table: 3, next_replica: 2, next_node: 1 });
     check_row("catalog-table", &table());
     check_row("catalog-name", &TableId(7));
     check_row("catalog-node", &node());
@@ -260,11 +195,7 @@ fn write(action: Action) -> Write {
 fn catalog_commands() -> Vec<CatalogCommand> {
     let name = || "orders".to_owned();
     vec![
-        CatalogCommand::Bootstrap {
-            cluster: cluster(),
-            nodes: vec![node()],
-            shards: vec![shard()],
-        },
+        CatalogCommand::Bootstrap { cluster: cluster(), nodes: vec![node()], shards: vec![shard()] },
         CatalogCommand::CreateTable {
             account: 42,
             name: name(),
@@ -274,10 +205,7 @@ fn catalog_commands() -> Vec<CatalogCommand> {
             tags: table().tags,
         },
         CatalogCommand::TableReady { table: TableId(7) },
-        CatalogCommand::DeleteTable {
-            account: 42,
-            name: name(),
-        },
+        CatalogCommand::DeleteTable { account: 42, name: name() },
         CatalogCommand::TableGone { table: TableId(7) },
         CatalogCommand::AlterTable {
             account: 42,
@@ -289,14 +217,8 @@ fn catalog_commands() -> Vec<CatalogCommand> {
             class: Some(TableClass::Standard),
             deletion_protection: Some(false),
         },
-        CatalogCommand::Tag {
-            table: TableId(7),
-            tags: table().tags,
-        },
-        CatalogCommand::Untag {
-            table: TableId(7),
-            keys: vec!["team".to_owned()],
-        },
+        CatalogCommand::Tag { table: TableId(7), tags: table().tags },
+        CatalogCommand::Untag { table: TableId(7), keys: vec!["team".to_owned()] },
         CatalogCommand::AddNode {
             token: 8,
             zone: "a".to_owned(),
@@ -304,10 +226,7 @@ fn catalog_commands() -> Vec<CatalogCommand> {
             http: String::new(),
             replaces: Some(NodeId(1)),
         },
-        CatalogCommand::ReplicaPlaced {
-            shard: ShardId(1),
-            replica: ReplicaId(3),
-        },
+        CatalogCommand::ReplicaPlaced { shard: ShardId(1), replica: ReplicaId(3) },
         CatalogCommand::NodeUp { node: NodeId(4) },
         CatalogCommand::NodeLeft { node: NodeId(1) },
     ]
@@ -330,47 +249,21 @@ fn batches() {
     let mut bodies = vec![
         CommandBody::Write(conditional),
         CommandBody::Write(write(Action::Delete)),
-        CommandBody::Write(write(Action::Update(update(
-            change,
-            &[(":v", n(2)), (":s", texts)],
-        )))),
-        CommandBody::SpanOpen {
-            schema: schema.clone(),
-            interval: HashInterval::part(0, 2),
-        },
+        CommandBody::Write(write(Action::Update(update(change, &[(":v", n(2)), (":s", texts)])))),
+        CommandBody::SpanOpen { schema: schema.clone(), interval: HashInterval::part(0, 2) },
         CommandBody::SpanAlter { schema },
         CommandBody::SpanDrop { table: TableId(7) },
         CommandBody::PlantedPanic,
     ];
     bodies.extend(catalog_commands().into_iter().map(CommandBody::Catalog));
-    let commands = (1..)
-        .zip(bodies)
-        .map(|(id, body)| Command {
-            id: CommandId(id),
-            body,
-        })
-        .collect();
-    check_message(
-        "batch",
-        &Batch {
-            leader_stamp: Stamp(1_000_000),
-            commands,
-        },
-    );
+    let commands = (1..).zip(bodies).map(|(id, body)| Command { id: CommandId(id), body }).collect();
+    check_message("batch", &Batch { leader_stamp: Stamp(1_000_000), commands });
 }
 
 #[test]
 fn replies() {
-    let written = Written {
-        attributes: Some(every_type()),
-        old_size: 3,
-        new_size: 63,
-    };
-    let failed = |item| ReplyBody::ConditionFailed {
-        item,
-        old_size: 63,
-        new_size: 0,
-    };
+    let written = Written { attributes: Some(every_type()), old_size: 3, new_size: 63 };
+    let failed = |item| ReplyBody::ConditionFailed { item, old_size: 63, new_size: 0 };
     let catalog = [
         CatalogReply::Done,
         CatalogReply::Table(Box::new(table())),
@@ -389,20 +282,13 @@ fn replies() {
         failed(Some(every_type())),
         ReplyBody::Invalid("no".to_owned()),
         ReplyBody::NotMine,
-        ReplyBody::SchemaMismatch {
-            current: SchemaVersion(2),
-        },
+        ReplyBody::SchemaMismatch { current: SchemaVersion(2) },
         ReplyBody::SpanDone,
         ReplyBody::Poisoned,
     ];
     let bodies = bodies.into_iter().chain(catalog.map(ReplyBody::Catalog));
-    let replies: Vec<Reply> = (1..)
-        .zip(bodies)
-        .map(|(stamp, body)| Reply {
-            stamp: Stamp(stamp),
-            body,
-        })
-        .collect();
+    let replies: Vec<Reply> =
+        (1..).zip(bodies).map(|(stamp, body)| Reply { stamp: Stamp(stamp), body }).collect();
     check_message("replies", &replies);
 }
 
@@ -432,12 +318,7 @@ fn plans() {
         })
     };
     let plans = vec![
-        Plan::Get(GetPlan {
-            table: schema.table,
-            schema: version,
-            key: key.clone(),
-            projection: None,
-        }),
+        Plan::Get(GetPlan { table: schema.table, schema: version, key: key.clone(), projection: None }),
         query(RangeTest::Eq(sort(1))),
         query(RangeTest::Lt(sort(1))),
         query(RangeTest::Le(sort(1))),
@@ -458,9 +339,7 @@ fn plans() {
                 ..shape.clone()
             },
         }),
-        Plan::Count {
-            table: schema.table,
-        },
+        Plan::Count { table: schema.table },
         Plan::Catalog { newer_than: 3 },
     ];
     check_message("plans", &plans);
@@ -474,14 +353,8 @@ fn plans() {
         covered_to: Some(u64::MAX),
     };
     let replies = vec![
-        ReadReply::Got {
-            item: None,
-            size: 0,
-        },
-        ReadReply::Got {
-            item: Some(every_type()),
-            size: 63,
-        },
+        ReadReply::Got { item: None, size: 0 },
+        ReadReply::Got { item: Some(every_type()), size: 63 },
         ReadReply::Page(page),
         ReadReply::Counted { items: 1, bytes: 2 },
         ReadReply::Catalog(None),

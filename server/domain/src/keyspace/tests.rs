@@ -8,46 +8,26 @@ fn any_key_value() -> impl Strategy<Value = KeyValue> {
     prop_oneof![
         "[a-c\0]{0,4}".prop_map(KeyValue::S),
         (-300i64..300).prop_map(|value| KeyValue::N(Number::from_i64(value))),
-        proptest::collection::vec(prop_oneof![Just(0u8), Just(1), Just(0xff)], 0..4)
-            .prop_map(KeyValue::B),
+        proptest::collection::vec(prop_oneof![Just(0u8), Just(1), Just(0xff)], 0..4).prop_map(KeyValue::B),
     ]
 }
 
 fn any_item_key() -> impl Strategy<Value = (TableId, ItemKey)> {
-    let near = prop_oneof![
-        Just(0u64),
-        Just(1),
-        Just(255),
-        Just(256),
-        Just(u64::MAX),
-        any::<u64>()
-    ];
+    let near = prop_oneof![Just(0u64), Just(1), Just(255), Just(256), Just(u64::MAX), any::<u64>()];
     let keys = (any_key_value(), proptest::option::of(any_key_value()));
-    (near.clone(), near, keys).prop_map(|(table, hash, (partition, sort))| {
-        (
-            TableId(table),
-            ItemKey {
-                hash,
-                partition,
-                sort,
-            },
-        )
-    })
+    (near.clone(), near, keys)
+        .prop_map(|(table, hash, (partition, sort))| (TableId(table), ItemKey { hash, partition, sort }))
 }
 
 fn any_key() -> impl Strategy<Value = Key> {
     let id = any::<u64>();
-    let shard = any::<u32>().prop_map(ShardId);
+    let shard = (0..u32::MAX).prop_map(ShardId);
     prop_oneof![
         any_item_key().prop_map(|(table, key)| Key::Item(table, key)),
         shard.clone().prop_map(Key::Applied),
         shard.clone().prop_map(Key::Machine),
         (shard.clone(), id).prop_map(|(shard, table)| Key::Span(shard, TableId(table))),
-        (shard.clone(), id, any::<u32>()).prop_map(|(shard, index, n)| Key::Poison {
-            shard,
-            index,
-            n
-        }),
+        (shard.clone(), id, any::<u32>()).prop_map(|(shard, index, n)| Key::Poison { shard, index, n }),
         Just(Key::Cluster),
         Just(Key::Counters),
         id.prop_map(|table| Key::Table(TableId(table))),
@@ -61,10 +41,9 @@ fn any_key() -> impl Strategy<Value = Key> {
 /// The prefixes that a key falls under, whole: every list of keys that something scans.
 fn prefixes_of(key: &Key) -> Vec<Prefix> {
     match key {
-        Key::Item(table, key) => vec![
-            Prefix::Table(*table),
-            Prefix::Partition(*table, key.hash, key.partition.clone()),
-        ],
+        Key::Item(table, key) => {
+            vec![Prefix::Table(*table), Prefix::Partition(*table, key.hash, key.partition.clone())]
+        }
         Key::Applied(shard) | Key::Machine(shard) => vec![Prefix::Shard(*shard)],
         Key::Span(shard, _) => vec![Prefix::Shard(*shard), Prefix::Spans(*shard)],
         Key::Poison { shard, .. } => vec![Prefix::Shard(*shard), Prefix::Poisons(*shard)],
@@ -81,36 +60,22 @@ fn prefixes_of(key: &Key) -> Vec<Prefix> {
 fn encodings_are_fixed() {
     let shown = |key: Key| crate::explain::hex(&key.encode());
     let sort = Some(KeyValue::N(Number::from_i64(12)));
-    let key = ItemKey {
-        hash: 0xabc,
-        partition: KeyValue::S("a\0b".to_owned()),
-        sort,
-    };
+    let key = ItemKey { hash: 0xabc, partition: KeyValue::S("a\0b".to_owned()), sort };
     assert_eq!(
         shown(Key::Item(TableId(7), key)),
         "00000000000000070000000000000abc106100ff62000122831 8".replace(' ', "")
     );
     assert_eq!(shown(Key::Applied(ShardId(3))), "0000000301");
     assert_eq!(shown(Key::Machine(ShardId(3))), "0000000302");
+    assert_eq!(shown(Key::Span(ShardId(3), TableId(9))), "00000003030000000000000009");
     assert_eq!(
-        shown(Key::Span(ShardId(3), TableId(9))),
-        "00000003030000000000000009"
-    );
-    assert_eq!(
-        shown(Key::Poison {
-            shard: ShardId(3),
-            index: 5,
-            n: 6
-        }),
+        shown(Key::Poison { shard: ShardId(3), index: 5, n: 6 }),
         "0000000304000000000000000500000006"
     );
     assert_eq!(shown(Key::Cluster), "0000000040");
     assert_eq!(shown(Key::Counters), "0000000041");
     assert_eq!(shown(Key::Table(TableId(9))), "00000000420000000000000009");
-    assert_eq!(
-        shown(Key::TableName(1, "ab".to_owned())),
-        "000000004300000000000000016162"
-    );
+    assert_eq!(shown(Key::TableName(1, "ab".to_owned())), "000000004300000000000000016162");
     assert_eq!(shown(Key::Node(NodeId(2))), "00000000440000000000000002");
     assert_eq!(shown(Key::Shard(ShardId(2))), "000000004500000002");
     assert_eq!(shown(Key::Join(1)), format!("0000000046{:032x}", 1));
@@ -119,42 +84,36 @@ fn encodings_are_fixed() {
 #[test]
 fn names_of_families_are_fixed() {
     let names: Vec<&str> = Family::ALL.iter().map(|family| family.name()).collect();
-    assert_eq!(
-        names,
-        [
-            "items",
-            "local_index",
-            "global_index",
-            "outbox",
-            "expiry",
-            "intents",
-            "meta"
-        ]
-    );
+    assert_eq!(names, ["items", "local_index", "global_index", "outbox", "expiry", "intents", "meta"]);
     let mut all = [&Family::OF_ITEMS[..], &Family::OF_SHARDS].concat();
     all.sort_unstable();
-    assert_eq!(
-        all,
-        Family::ALL,
-        "every family belongs to items or to shards"
-    );
+    assert_eq!(all, Family::ALL, "every family belongs to items or to shards");
 }
 
 #[test]
 fn catalog_rows_stand_in_their_shard_alone() {
     let foreign = [&[0, 0, 0, 9, TABLE], &[0; 8][..]].concat();
-    assert_eq!(
-        Key::decode(Family::Meta, &foreign),
-        Err(BadKey::Kind(TABLE))
-    );
-    assert_eq!(
-        Key::decode(Family::Meta, &[0, 0, 0, 0, 0x3f]),
-        Err(BadKey::Kind(0x3f))
-    );
-    assert_eq!(
-        Key::decode(Family::Outbox, &[]),
-        Err(BadKey::Family(Family::Outbox))
-    );
+    assert_eq!(Key::decode(Family::Meta, &foreign), Err(BadKey::Kind(TABLE)));
+    assert_eq!(Key::decode(Family::Meta, &[0, 0, 0, 0, 0x3f]), Err(BadKey::Kind(0x3f)));
+    assert_eq!(Key::decode(Family::Outbox, &[]), Err(BadKey::Family(Family::Outbox)));
+}
+
+#[test]
+fn the_highest_ids_have_an_end_too() {
+    let key = ItemKey { hash: u64::MAX, partition: KeyValue::B(vec![0xff; 20]), sort: None };
+    let key = item_key(TableId(u64::MAX), &key);
+    for prefix in [&key[..1], &key[..8], &key[..16]] {
+        assert!(key[..] < prefix_end(prefix)[..]);
+    }
+    assert!(Prefix::Shard(NO_SHARD).range().1[..] > [0xff, 0xff, 0xff, 0xff, 0xfe][..]);
+}
+
+#[test]
+fn rows_of_a_node_are_no_shards() {
+    let row = crate::node_key::NodeKey::Installing(trilith_values::ReplicaId(7)).encode();
+    assert_eq!(Key::decode(Family::Meta, &row), Err(BadKey::NoShard));
+    let shown = crate::explain::key(Family::Meta, &row);
+    assert_eq!(shown, "meta/node/Installing(ReplicaId(7))");
 }
 
 proptest! {

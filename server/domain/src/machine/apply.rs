@@ -69,10 +69,7 @@ pub fn apply_batch(
     index: u64,
 ) -> Result<(Vec<Reply>, Effects), CorruptValue> {
     let (mut replies, effects) = apply_entries(state, fetched, &[(index, batch)])?;
-    Ok((
-        replies.pop().expect("one entry, one list of replies"),
-        effects,
-    ))
+    Ok((replies.pop().expect("one entry, one list of replies"), effects))
 }
 
 /// Applies log entries that follow each other, with one set of effects: the same as applying them one by one.
@@ -105,11 +102,7 @@ fn apply_entry(
     let mut replies = Vec::with_capacity(batch.commands.len());
     for (i, command) in batch.commands.iter().enumerate() {
         let n = u32::try_from(i).expect("an entry's length is a u32 in its format");
-        let at = At {
-            stamp: Stamp::of_command(leader, last, i),
-            index,
-            n,
-        };
+        let at = At { stamp: Stamp::of_command(leader, last, i), index, n };
         replies.push(apply(state, working, command, at)?);
     }
     Ok(replies)
@@ -140,10 +133,7 @@ pub fn apply(
             ReplyBody::Poisoned
         }
     };
-    Ok(Reply {
-        stamp: at.stamp,
-        body,
-    })
+    Ok(Reply { stamp: at.stamp, body })
 }
 
 fn run(
@@ -176,11 +166,7 @@ fn set_aside(
     at: At,
     panic: &(dyn Any + Send),
 ) {
-    let key = Key::Poison {
-        shard: state.shard(),
-        index: at.index,
-        n: at.n,
-    };
+    let key = Key::Poison { shard: state.shard(), index: at.index, n: at.n };
     let row = PoisonRow {
         stamp: at.stamp,
         command: command.id,
@@ -200,10 +186,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 fn shortened(text: &str) -> String {
     let fits = |c: &(usize, char)| c.0 + c.1.len_utf8() <= POISON_TEXT_MAX;
-    text.char_indices()
-        .take_while(fits)
-        .map(|(_, c)| c)
-        .collect()
+    text.char_indices().take_while(fits).map(|(_, c)| c).collect()
 }
 
 #[cfg(test)]

@@ -69,10 +69,7 @@ pub(super) struct Outcome {
 impl Outcome {
     /// An answer that changes nothing.
     pub(super) fn reply(body: ReplyBody) -> Self {
-        Self {
-            body,
-            changes: Vec::new(),
-        }
+        Self { body, changes: Vec::new() }
     }
 }
 
@@ -80,25 +77,13 @@ impl Outcome {
 #[derive(Debug)]
 pub(super) enum Change {
     /// Sets or removes a row of an item.
-    Row {
-        family: Family,
-        key: Bytes,
-        value: Option<Bytes>,
-    },
+    Row { family: Family, key: Bytes, value: Option<Bytes> },
     /// Removes a run of rows.
-    Range {
-        family: Family,
-        start: Bytes,
-        end: Bytes,
-    },
+    Range { family: Family, start: Bytes, end: Bytes },
     /// Adds or replaces a span.
     Span(Box<Span>),
     /// Sets a span's counters.
-    Count {
-        table: TableId,
-        items: u64,
-        bytes: u64,
-    },
+    Count { table: TableId, items: u64, bytes: u64 },
     /// Removes a span (its rows go by [`Change::Range`]).
     SpanGone(TableId),
     /// Changes the catalog.
@@ -127,18 +112,11 @@ impl ShardState {
             }
             Change::Span(span) => {
                 let table = span.schema.table;
-                hasher.feed(
-                    b's',
-                    &[&borsh::to_vec(&span).expect("a vector takes any bytes")],
-                );
+                hasher.feed(b's', &[&borsh::to_vec(&span).expect("a vector takes any bytes")]);
                 self.spans.insert(table, *span);
                 working.touch_span(table);
             }
-            Change::Count {
-                table,
-                items,
-                bytes,
-            } => {
+            Change::Count { table, items, bytes } => {
                 let counted = [table.0, items, bytes].map(u64::to_le_bytes);
                 hasher.feed(b'c', &[counted.as_flattened()]);
                 let span = self.spans.get_mut(&table).expect("a counted span is owned");
@@ -159,13 +137,7 @@ impl ShardState {
     }
 
     /// Sets a command aside that panicked: records it, counts it, and lets it into the hash.
-    pub(super) fn set_aside(
-        &mut self,
-        command: CommandId,
-        key: &Key,
-        row: Bytes,
-        working: &mut Working,
-    ) {
+    pub(super) fn set_aside(&mut self, command: CommandId, key: &Key, row: Bytes, working: &mut Working) {
         let mut hasher = EffectHasher::after(self.row.hash);
         // Neither the place in the log (which is not the state's) nor the text (which may differ between versions).
         hasher.feed(b'p', &[&command.0.to_le_bytes()]);

@@ -36,10 +36,7 @@ pub(super) fn write(
         Ok(span) => span,
         Err(reply) => return Ok(Outcome::reply(reply)),
     };
-    assert!(
-        write.key.fits(&span.schema),
-        "the key was bound to this descriptor"
-    );
+    assert!(write.key.fits(&span.schema), "the key was bound to this descriptor");
     let key = item_key(write.table, &write.key);
     let stored = working.item(&key)?;
     let old_size = stored.as_ref().map_or(0, StoredItem::size);
@@ -59,32 +56,16 @@ pub(super) fn write(
         Ok(next) => next,
         Err(text) => return Ok(Outcome::reply(ReplyBody::Invalid(text))),
     };
-    let header = next
-        .item
-        .as_deref()
-        .map(|item| ItemHeader::local(stamp, item));
+    let header = next.item.as_deref().map(|item| ItemHeader::local(stamp, item));
     let new_size = header.map_or(0, |header| u64::from(header.size));
     if new_size > ITEM_SIZE_MAX as u64 {
-        let text = if matches!(write.action, Action::Update(_)) {
-            TOO_LARGE_UPDATE
-        } else {
-            TOO_LARGE
-        };
+        let text = if matches!(write.action, Action::Update(_)) { TOO_LARGE_UPDATE } else { TOO_LARGE };
         return Ok(Outcome::reply(ReplyBody::Invalid(text.to_owned())));
     }
-    let row = header
-        .zip(next.item.as_deref())
-        .map(|(header, item)| seal_item(&header, item));
+    let row = header.zip(next.item.as_deref()).map(|(header, item)| seal_item(&header, item));
     let changes = changes(span, key, exists.then_some(old_size), row, new_size);
     let attributes = image(write.returns, old, next);
-    Ok(Outcome {
-        body: ReplyBody::Written(Written {
-            attributes,
-            old_size,
-            new_size,
-        }),
-        changes,
-    })
+    Ok(Outcome { body: ReplyBody::Written(Written { attributes, old_size, new_size }), changes })
 }
 
 /// The span that holds the key, in the version that the write was bound to.
@@ -94,9 +75,7 @@ fn owned_span<'s>(state: &'s ShardState, write: &Write) -> Result<&'s Span, Repl
         return Err(ReplyBody::NotMine);
     }
     if span.schema.version != write.schema {
-        return Err(ReplyBody::SchemaMismatch {
-            current: span.schema.version,
-        });
+        return Err(ReplyBody::SchemaMismatch { current: span.schema.version });
     }
     Ok(span)
 }
@@ -105,10 +84,7 @@ fn owned_span<'s>(state: &'s ShardState, write: &Write) -> Result<&'s Span, Repl
 fn old_tree(write: &Write, stored: Option<&StoredItem<'_>>) -> Result<Option<Item>, Damage> {
     let wanted = write.condition.is_some()
         || matches!(write.action, Action::Update(_))
-        || matches!(
-            write.returns,
-            ReturnValues::AllOld | ReturnValues::UpdatedOld
-        );
+        || matches!(write.returns, ReturnValues::AllOld | ReturnValues::UpdatedOld);
     stored.filter(|_| wanted).map(StoredItem::item).transpose()
 }
 
@@ -137,27 +113,15 @@ fn next_item<'w>(
 ) -> Result<Next<'w>, String> {
     Ok(match &write.action {
         Action::Put(item) => {
-            assert!(
-                write.key.is_key_of(schema, item),
-                "the key was taken from the item"
-            );
+            assert!(write.key.is_key_of(schema, item), "the key was taken from the item");
             check_depth(item)?;
-            Next {
-                item: Some(Cow::Borrowed(item)),
-                touched: Vec::new(),
-            }
+            Next { item: Some(Cow::Borrowed(item)), touched: Vec::new() }
         }
-        Action::Delete => Next {
-            item: None,
-            touched: Vec::new(),
-        },
+        Action::Delete => Next { item: None, touched: Vec::new() },
         Action::Update(update) => {
             assert_eq!(old.is_some(), exists, "an update reads the item before");
             let (item, touched) = updated(write, update, schema, old)?;
-            Next {
-                item: Some(Cow::Owned(item)),
-                touched,
-            }
+            Next { item: Some(Cow::Owned(item)), touched }
         }
     })
 }
@@ -193,53 +157,28 @@ fn updated(
 
 fn check_depth(item: &Item) -> Result<(), String> {
     let deepest = item.values().map(AttributeValue::depth).max().unwrap_or(0);
-    if deepest > NESTING_MAX {
-        Err(TOO_DEEP.to_owned())
-    } else {
-        Ok(())
-    }
+    if deepest > NESTING_MAX { Err(TOO_DEEP.to_owned()) } else { Ok(()) }
 }
 
 /// The row, and the span's counters after it. Removing what is not there changes nothing.
-fn changes(
-    span: &Span,
-    key: Bytes,
-    old_size: Option<u64>,
-    row: Option<Bytes>,
-    new_size: u64,
-) -> Vec<Change> {
+fn changes(span: &Span, key: Bytes, old_size: Option<u64>, row: Option<Bytes>, new_size: u64) -> Vec<Change> {
     if old_size.is_none() && row.is_none() {
         return Vec::new();
     }
     let count = |now: u64, before: u64, after: u64| {
-        (now + after)
-            .checked_sub(before)
-            .expect("a span counts what it holds")
+        (now + after).checked_sub(before).expect("a span counts what it holds")
     };
-    let items = count(
-        span.items,
-        u64::from(old_size.is_some()),
-        u64::from(row.is_some()),
-    );
+    let items = count(span.items, u64::from(old_size.is_some()), u64::from(row.is_some()));
     let bytes = count(span.bytes, old_size.unwrap_or(0), new_size);
     vec![
-        Change::Row {
-            family: Family::Items,
-            key,
-            value: row,
-        },
-        Change::Count {
-            table: span.schema.table,
-            items,
-            bytes,
-        },
+        Change::Row { family: Family::Items, key, value: row },
+        Change::Count { table: span.schema.table, items, bytes },
     ]
 }
 
 /// The image that the caller asked for. An empty one is none, except of a whole item.
 fn image(returns: ReturnValues, old: Option<Item>, next: Next<'_>) -> Option<Item> {
-    let view =
-        |item: &Item| Some(updated_view(item, &next.touched)).filter(|view| !view.is_empty());
+    let view = |item: &Item| Some(updated_view(item, &next.touched)).filter(|view| !view.is_empty());
     match returns {
         ReturnValues::None => None,
         ReturnValues::AllOld => old,

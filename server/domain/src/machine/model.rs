@@ -30,10 +30,7 @@ impl Model {
             CommandBody::SpanOpen { schema, interval } => match self.spans.get(&schema.table) {
                 Some((_, other)) if other != interval => ReplyBody::Invalid(String::new()),
                 _ => {
-                    let known = self
-                        .spans
-                        .entry(schema.table)
-                        .or_insert((schema.clone(), *interval));
+                    let known = self.spans.entry(schema.table).or_insert((schema.clone(), *interval));
                     if known.0.version < schema.version {
                         known.0 = schema.clone();
                     }
@@ -51,8 +48,7 @@ impl Model {
             },
             CommandBody::SpanDrop { table } => {
                 if let Some((_, interval)) = self.spans.remove(table) {
-                    self.items
-                        .retain(|(of, key), _| of != table || !interval.contains(key.hash));
+                    self.items.retain(|(of, key), _| of != table || !interval.contains(key.hash));
                 }
                 ReplyBody::SpanDone
             }
@@ -69,9 +65,7 @@ impl Model {
             return ReplyBody::NotMine;
         }
         if schema.version != write.schema {
-            return ReplyBody::SchemaMismatch {
-                current: schema.version,
-            };
+            return ReplyBody::SchemaMismatch { current: schema.version };
         }
         let place = (write.table, write.key.clone());
         let old = self.items.get(&place).cloned();
@@ -83,16 +77,8 @@ impl Model {
                 Action::Put(item) => size(Some(item)),
                 Action::Delete | Action::Update(_) => 0,
             };
-            let item = if write.old_on_failure {
-                old.clone()
-            } else {
-                None
-            };
-            return ReplyBody::ConditionFailed {
-                item,
-                old_size: size(old.as_ref()),
-                new_size,
-            };
+            let item = if write.old_on_failure { old.clone() } else { None };
+            return ReplyBody::ConditionFailed { item, old_size: size(old.as_ref()), new_size };
         }
         let mut touched = Vec::new();
         let new = match &write.action {
@@ -127,18 +113,12 @@ impl Model {
             Some(item) => drop(self.items.insert(place, item)),
             None => drop(self.items.remove(&place)),
         }
-        ReplyBody::Written(Written {
-            attributes,
-            old_size,
-            new_size,
-        })
+        ReplyBody::Written(Written { attributes, old_size, new_size })
     }
 
     fn counters(&self, table: TableId) -> (u64, u64) {
         let items = self.items.iter().filter(|((of, _), _)| *of == table);
-        items.fold((0, 0), |(items, bytes), (_, item)| {
-            (items + 1, bytes + item_size(item) as u64)
-        })
+        items.fold((0, 0), |(items, bytes), (_, item)| (items + 1, bytes + item_size(item) as u64))
     }
 }
 
@@ -207,34 +187,15 @@ fn any_write() -> impl Strategy<Value = CommandBody> {
         .prop_flat_map(|(table, partition, sort, version)| {
             let schema = schema(table, table == 2);
             let key = key(&schema, &partition, sort);
-            (
-                any_action(schema, key.clone()),
-                Just((TableId(table), SchemaVersion(version), key)),
-            )
+            (any_action(schema, key.clone()), Just((TableId(table), SchemaVersion(version), key)))
         })
         .prop_flat_map(move |(action, place)| {
-            (
-                Just(action),
-                Just(place),
-                any_condition(),
-                returns.clone(),
-                any::<bool>(),
-            )
+            (Just(action), Just(place), any_condition(), returns.clone(), any::<bool>())
         })
-        .prop_map(
-            |(action, (table, schema, key), condition, returns, old_on_failure)| {
-                let write = Write {
-                    table,
-                    schema,
-                    key,
-                    condition,
-                    action,
-                    returns,
-                    old_on_failure,
-                };
-                CommandBody::Write(write)
-            },
-        )
+        .prop_map(|(action, (table, schema, key), condition, returns, old_on_failure)| {
+            let write = Write { table, schema, key, condition, action, returns, old_on_failure };
+            CommandBody::Write(write)
+        })
 }
 
 fn any_body() -> impl Strategy<Value = CommandBody> {
@@ -256,12 +217,7 @@ fn any_commands() -> impl Strategy<Value = Vec<Command>> {
             interval: HashInterval::ALL,
         });
         let bodies = open.into_iter().chain(bodies).enumerate();
-        bodies
-            .map(|(i, body)| Command {
-                id: CommandId(i as u128),
-                body,
-            })
-            .collect()
+        bodies.map(|(i, body)| Command { id: CommandId(i as u128), body }).collect()
     })
 }
 
@@ -275,13 +231,7 @@ fn cut(commands: &[Command], cuts: &[bool]) -> Vec<Batch> {
             batches.push(Vec::new());
         }
     }
-    batches
-        .into_iter()
-        .map(|commands| Batch {
-            leader_stamp: Stamp(1_000),
-            commands,
-        })
-        .collect()
+    batches.into_iter().map(|commands| Batch { leader_stamp: Stamp(1_000), commands }).collect()
 }
 
 /// Applies entries, `group` at a time in one set of effects.
@@ -302,18 +252,14 @@ fn run(batches: &[Batch], group: usize) -> (ShardState, Rows, Vec<Reply>) {
 
 /// All rows but the records of panics, whose keys name the place in the log.
 fn without_poison(rows: &Rows) -> Rows {
-    let poison =
-        |family: &Family, key: &[u8]| matches!(Key::decode(*family, key), Ok(Key::Poison { .. }));
+    let poison = |family: &Family, key: &[u8]| matches!(Key::decode(*family, key), Ok(Key::Poison { .. }));
     let mut rows = rows.clone();
     rows.0.retain(|(family, key), _| !poison(family, key));
     rows
 }
 
 fn items_of(rows: &Rows) -> BTreeMap<(TableId, ItemKey), Item> {
-    let items = rows
-        .0
-        .iter()
-        .filter(|((family, _), _)| *family == Family::Items);
+    let items = rows.0.iter().filter(|((family, _), _)| *family == Family::Items);
     items
         .map(|((family, key), sealed)| match Key::decode(*family, key) {
             Ok(Key::Item(table, key)) => {

@@ -24,10 +24,7 @@ pub enum ReplyBody {
     /// The condition was false; nothing changed.
     ConditionFailed {
         /// The item, where the command asked for it and it exists.
-        #[borsh(
-            serialize_with = "items::write_option",
-            deserialize_with = "items::read_option"
-        )]
+        #[borsh(serialize_with = "items::write_option", deserialize_with = "items::read_option")]
         item: Option<Item>,
         /// Its size in bytes, 0 where there is none: failed writes are charged by it.
         old_size: u64,
@@ -55,10 +52,7 @@ pub enum ReplyBody {
 #[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct Written {
     /// The image that [`ReturnValues`](super::command::ReturnValues) asked for; `None` where there is nothing to return.
-    #[borsh(
-        serialize_with = "items::write_option",
-        deserialize_with = "items::read_option"
-    )]
+    #[borsh(serialize_with = "items::write_option", deserialize_with = "items::read_option")]
     pub attributes: Option<Item>,
     /// Size of the item before, bytes; 0 where there was none.
     pub old_size: u64,

@@ -11,16 +11,11 @@ use crate::schema::{HashInterval, Span, TableSchema};
 /// Takes a span on, empty. One that is there already keeps its rows and takes a newer descriptor.
 pub(super) fn open(state: &ShardState, schema: &TableSchema, interval: &HashInterval) -> Outcome {
     match state.spans.get(&schema.table) {
-        None if interval.first > interval.last => Outcome::reply(ReplyBody::Invalid(
-            "an interval of hashes ends before it begins".to_owned(),
-        )),
+        None if interval.first > interval.last => {
+            Outcome::reply(ReplyBody::Invalid("an interval of hashes ends before it begins".to_owned()))
+        }
         None => {
-            let span = Span {
-                schema: schema.clone(),
-                interval: *interval,
-                items: 0,
-                bytes: 0,
-            };
+            let span = Span { schema: schema.clone(), interval: *interval, items: 0, bytes: 0 };
             done(vec![Change::Span(Box::new(span))])
         }
         Some(span) if span.interval != *interval => Outcome::reply(ReplyBody::Invalid(format!(
@@ -37,10 +32,7 @@ pub(super) fn alter(state: &ShardState, schema: &TableSchema) -> Outcome {
     match state.spans.get(&schema.table) {
         None => Outcome::reply(ReplyBody::NotMine),
         Some(span) if span.schema.version >= schema.version => done(Vec::new()),
-        Some(span) => done(vec![Change::Span(Box::new(Span {
-            schema: schema.clone(),
-            ..span.clone()
-        }))]),
+        Some(span) => done(vec![Change::Span(Box::new(Span { schema: schema.clone(), ..span.clone() }))]),
     }
 }
 
@@ -58,8 +50,5 @@ pub(super) fn drop(state: &ShardState, table: TableId) -> Outcome {
 }
 
 fn done(changes: Vec<Change>) -> Outcome {
-    Outcome {
-        body: ReplyBody::SpanDone,
-        changes,
-    }
+    Outcome { body: ReplyBody::SpanDone, changes }
 }

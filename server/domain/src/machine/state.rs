@@ -58,18 +58,9 @@ pub struct PoisonRow {
 impl ShardState {
     /// A shard without spans, before its first command.
     pub fn new(shard: ShardId) -> Self {
-        let row = MachineRow {
-            machine_version: MACHINE_VERSION,
-            last_stamp: Stamp::ZERO,
-            poisoned: 0,
-            hash: 0,
-        };
-        Self {
-            shard,
-            row,
-            spans: BTreeMap::new(),
-            catalog: Box::default(),
-        }
+        let row =
+            MachineRow { machine_version: MACHINE_VERSION, last_stamp: Stamp::ZERO, poisoned: 0, hash: 0 };
+        Self { shard, row, spans: BTreeMap::new(), catalog: Box::default() }
     }
 
     /// Reads the state back from its rows; a shard without rows is new.
@@ -133,10 +124,7 @@ impl ShardState {
 
     /// The row of what is not spans and catalog.
     pub(super) fn machine_row(&self) -> (Bytes, Bytes) {
-        (
-            Key::Machine(self.shard).encode(),
-            codec::seal_row(&self.row),
-        )
+        (Key::Machine(self.shard).encode(), codec::seal_row(&self.row))
     }
 }
 
@@ -154,21 +142,15 @@ pub(crate) fn scan_rows<T: BorshDeserialize>(
 ) -> Result<(), ViewError> {
     let (start, end) = prefix.range();
     let mut fault = None;
-    view.scan(
-        Family::Meta,
-        &start,
-        &end,
-        false,
-        &mut |key, sealed| match codec::open_row(sealed) {
-            Ok(row) => {
-                each(key, row);
-                ControlFlow::Continue(())
-            }
-            Err(damage) => {
-                fault = Some(damage.at(Family::Meta, key));
-                ControlFlow::Break(())
-            }
-        },
-    )?;
+    view.scan(Family::Meta, &start, &end, false, &mut |key, sealed| match codec::open_row(sealed) {
+        Ok(row) => {
+            each(key, row);
+            ControlFlow::Continue(())
+        }
+        Err(damage) => {
+            fault = Some(damage.at(Family::Meta, key));
+            ControlFlow::Break(())
+        }
+    })?;
     fault.map_or(Ok(()), |fault| Err(fault.into()))
 }

@@ -20,9 +20,7 @@ impl Prefetched {
     /// From the keys of [`reads_of`](super::reads_of) and their values, in the same order.
     pub fn new(keys: Vec<(Family, Bytes)>, values: Vec<Option<Bytes>>) -> Self {
         assert_eq!(keys.len(), values.len(), "one value for each key");
-        Self {
-            rows: keys.into_iter().zip(values).collect(),
-        }
+        Self { rows: keys.into_iter().zip(values).collect() }
     }
 
     /// Adds a key and its value.
@@ -91,15 +89,8 @@ impl Working {
     /// Sets or removes a row. A row that is set twice leaves one effect.
     pub(super) fn set(&mut self, family: Family, key: Bytes, value: Option<Bytes>) {
         let effect = match value {
-            Some(value) => Effect::Put {
-                family,
-                key: key.clone(),
-                value,
-            },
-            None => Effect::Delete {
-                family,
-                key: key.clone(),
-            },
+            Some(value) => Effect::Put { family, key: key.clone(), value },
+            None => Effect::Delete { family, key: key.clone() },
         };
         match self.changed.get(&(family, key.clone())) {
             Some(at) => self.effects[*at] = effect,
@@ -120,8 +111,7 @@ impl Working {
                 *value = None;
             }
         }
-        self.effects
-            .push(Effect::DeleteRange { family, start, end });
+        self.effects.push(Effect::DeleteRange { family, start, end });
         debug_assert_eq!(self.effects.len(), at + 1);
     }
 
@@ -159,18 +149,12 @@ mod tests {
     #[test]
     fn changes_lie_over_what_was_fetched() {
         let mut working = working(&[("a", Some(b"1")), ("b", None)]);
-        assert_eq!(
-            working.get(Family::Items, &key("a")),
-            Some(&codec::seal(b"1"))
-        );
+        assert_eq!(working.get(Family::Items, &key("a")), Some(&codec::seal(b"1")));
         assert_eq!(working.get(Family::Items, &key("b")), None);
         working.set(Family::Items, key("a"), None);
         working.set(Family::Items, key("b"), Some(codec::seal(b"2")));
         assert_eq!(working.get(Family::Items, &key("a")), None);
-        assert_eq!(
-            working.get(Family::Items, &key("b")),
-            Some(&codec::seal(b"2"))
-        );
+        assert_eq!(working.get(Family::Items, &key("b")), Some(&codec::seal(b"2")));
     }
 
     #[test]
@@ -178,11 +162,7 @@ mod tests {
         let mut working = working(&[]);
         working.set(Family::Items, key("a"), Some(codec::seal(b"1")));
         working.set(Family::Items, key("a"), Some(codec::seal(b"2")));
-        let put = Effect::Put {
-            family: Family::Items,
-            key: key("a"),
-            value: codec::seal(b"2"),
-        };
+        let put = Effect::Put { family: Family::Items, key: key("a"), value: codec::seal(b"2") };
         assert_eq!(working.into_effects(), Effects(vec![put]));
     }
 
@@ -195,14 +175,8 @@ mod tests {
         for gone in ["a", "b"] {
             assert_eq!(working.get(Family::Items, &key(gone)), None);
         }
-        assert!(
-            working.get(Family::Items, &key("c")).is_some(),
-            "the end is exclusive"
-        );
-        assert!(
-            working.get(Family::Meta, &key("a")).is_some(),
-            "of another family"
-        );
+        assert!(working.get(Family::Items, &key("c")).is_some(), "the end is exclusive");
+        assert!(working.get(Family::Meta, &key("a")).is_some(), "of another family");
         working.set(Family::Items, key("a"), Some(codec::seal(b"3")));
         let effects = working.into_effects().0;
         assert!(matches!(effects[2], Effect::DeleteRange { .. }));
@@ -218,11 +192,7 @@ mod tests {
     #[test]
     fn damaged_values_are_refused_before_anything_applies() {
         let mut fetched = Prefetched::default();
-        fetched.insert(
-            Family::Items,
-            key("a"),
-            Some(Bytes::from_static(b"\x01xxxxrest")),
-        );
+        fetched.insert(Family::Items, key("a"), Some(Bytes::from_static(b"\x01xxxxrest")));
         let error = Working::new(fetched).expect_err("damaged");
         assert_eq!(error.damage, codec::Damage::Checksum);
     }

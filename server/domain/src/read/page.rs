@@ -55,30 +55,12 @@ impl Bounds {
         };
         let at = |value| with(encode_ordered, value);
         match range {
-            RangeTest::Eq(value) => Self {
-                start: at(value),
-                end: after(at(value)),
-            },
-            RangeTest::Lt(value) => Self {
-                end: at(value),
-                start,
-            },
-            RangeTest::Le(value) => Self {
-                end: after(at(value)),
-                start,
-            },
-            RangeTest::Gt(value) => Self {
-                start: after(at(value)),
-                end,
-            },
-            RangeTest::Ge(value) => Self {
-                start: at(value),
-                end,
-            },
-            RangeTest::Between(low, high) => Self {
-                start: at(low),
-                end: after(at(high)),
-            },
+            RangeTest::Eq(value) => Self { start: at(value), end: after(at(value)) },
+            RangeTest::Lt(value) => Self { end: at(value), start },
+            RangeTest::Le(value) => Self { end: after(at(value)), start },
+            RangeTest::Gt(value) => Self { start: after(at(value)), end },
+            RangeTest::Ge(value) => Self { start: at(value), end },
+            RangeTest::Between(low, high) => Self { start: at(low), end: after(at(high)) },
             RangeTest::BeginsWith(prefix) => {
                 let start = with(encode_prefix, prefix);
                 let end = prefix_end(&start);
@@ -113,34 +95,24 @@ pub(super) fn read_page(
         return Ok(page);
     }
     let mut fault = None;
-    view.scan(
-        Family::Items,
-        &bounds.start,
-        &bounds.end,
-        !forward,
-        &mut |key, sealed| match add_row(&mut page, shape, key, sealed) {
-            Ok(flow) => flow,
-            Err(damage) => {
-                fault = Some(damage.at(Family::Items, key));
-                ControlFlow::Break(())
-            }
-        },
-    )?;
+    view.scan(Family::Items, &bounds.start, &bounds.end, !forward, &mut |key, sealed| match add_row(
+        &mut page, shape, key, sealed,
+    ) {
+        Ok(flow) => flow,
+        Err(damage) => {
+            fault = Some(damage.at(Family::Items, key));
+            ControlFlow::Break(())
+        }
+    })?;
     fault.map_or(Ok(page), |fault| Err(fault.into()))
 }
 
-fn add_row(
-    page: &mut Page,
-    shape: &PageShape,
-    key: &[u8],
-    sealed: &[u8],
-) -> Result<ControlFlow<()>, Damage> {
+fn add_row(page: &mut Page, shape: &PageShape, key: &[u8], sealed: &[u8]) -> Result<ControlFlow<()>, Damage> {
     let stored = StoredItem::open(sealed)?;
     page.scanned += 1;
     page.bytes += stored.size();
     add_item(page, shape, &stored)?;
-    let full =
-        page.bytes >= shape.max_bytes || shape.limit.is_some_and(|limit| page.scanned >= limit);
+    let full = page.bytes >= shape.max_bytes || shape.limit.is_some_and(|limit| page.scanned >= limit);
     if !full {
         return Ok(ControlFlow::Continue(()));
     }
@@ -159,11 +131,7 @@ fn add_item(page: &mut Page, shape: &PageShape, stored: &StoredItem<'_>) -> Resu
         return Ok(());
     }
     let item = stored.item()?;
-    if shape
-        .filter
-        .as_ref()
-        .is_some_and(|filter| !filter.evaluate(&item))
-    {
+    if shape.filter.as_ref().is_some_and(|filter| !filter.evaluate(&item)) {
         return Ok(());
     }
     page.count += 1;

@@ -102,10 +102,7 @@ pub enum ReadReply {
     /// Of a get.
     Got {
         /// The item, projected, where it exists.
-        #[borsh(
-            serialize_with = "items::write_option",
-            deserialize_with = "items::read_option"
-        )]
+        #[borsh(serialize_with = "items::write_option", deserialize_with = "items::read_option")]
         item: Option<Item>,
         /// Its whole size in bytes, 0 where there is none.
         size: u64,
@@ -134,10 +131,7 @@ pub enum ReadReply {
 #[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct Page {
     /// Kept items, projected, in order.
-    #[borsh(
-        serialize_with = "items::write_list",
-        deserialize_with = "items::read_list"
-    )]
+    #[borsh(serialize_with = "items::write_list", deserialize_with = "items::read_list")]
     pub items: Vec<Item>,
     /// Kept.
     pub count: u64,

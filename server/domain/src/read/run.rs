@@ -51,10 +51,7 @@ pub fn run(spans: &dyn Spans, view: &dyn View, plan: &Plan) -> Result<ReadReply,
         Plan::Query(plan) => query(spans, view, plan),
         Plan::Scan(plan) => scan(spans, view, plan),
         Plan::Count { table } => Ok(match spans.span(*table)? {
-            Some(span) => ReadReply::Counted {
-                items: span.items,
-                bytes: span.bytes,
-            },
+            Some(span) => ReadReply::Counted { items: span.items, bytes: span.bytes },
             None => ReadReply::NotMine,
         }),
         Plan::Catalog { newer_than } => {
@@ -73,9 +70,9 @@ fn owned(
 ) -> Result<Result<Span, ReadReply>, ViewError> {
     Ok(match spans.span(table)? {
         Some(span) if !span.interval.contains(hash) => Err(ReadReply::NotMine),
-        Some(span) if span.schema.version != version => Err(ReadReply::SchemaMismatch {
-            current: span.schema.version,
-        }),
+        Some(span) if span.schema.version != version => {
+            Err(ReadReply::SchemaMismatch { current: span.schema.version })
+        }
         Some(span) => Ok(span),
         None => Err(ReadReply::NotMine),
     })
@@ -89,10 +86,7 @@ fn get(spans: &dyn Spans, view: &dyn View, plan: &GetPlan) -> Result<ReadReply, 
         return Ok(reply);
     }
     let Some(sealed) = sealed else {
-        return Ok(ReadReply::Got {
-            item: None,
-            size: 0,
-        });
+        return Ok(ReadReply::Got { item: None, size: 0 });
     };
     got(&sealed, plan).map_err(|damage| damage.at(Family::Items, &key).into())
 }
@@ -104,10 +98,7 @@ fn got(sealed: &Bytes, plan: &GetPlan) -> Result<ReadReply, codec::Damage> {
         Some(projection) => projection.project(&item),
         None => item,
     };
-    Ok(ReadReply::Got {
-        item: Some(item),
-        size: stored.size(),
-    })
+    Ok(ReadReply::Got { item: Some(item), size: stored.size() })
 }
 
 fn query(spans: &dyn Spans, view: &dyn View, plan: &QueryPlan) -> Result<ReadReply, ViewError> {
@@ -121,19 +112,12 @@ fn query(spans: &dyn Spans, view: &dyn View, plan: &QueryPlan) -> Result<ReadRep
     if let Some(start) = &plan.start_after {
         bounds.continue_after(plan.table, start, plan.forward);
     }
-    Ok(ReadReply::Page(read_page(
-        view,
-        &bounds,
-        plan.forward,
-        &plan.shape,
-    )?))
+    Ok(ReadReply::Page(read_page(view, &bounds, plan.forward, &plan.shape)?))
 }
 
 fn scan(spans: &dyn Spans, view: &dyn View, plan: &ScanPlan) -> Result<ReadReply, ViewError> {
     let start = plan.start_after.as_ref();
-    let first = start.map_or(plan.interval.first, |start| {
-        start.hash.max(plan.interval.first)
-    });
+    let first = start.map_or(plan.interval.first, |start| start.hash.max(plan.interval.first));
     // The shard must own where the scan goes on: otherwise hashes before its span would be left out unnoticed.
     let span = match owned(spans, plan.table, first, plan.schema)? {
         Ok(span) => span,

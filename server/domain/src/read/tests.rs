@@ -18,14 +18,8 @@ const SHARD: ShardId = ShardId(1);
 
 /// A table with keys `pk` (S) and `sk` (S), or `pk` alone.
 fn text_schema(with_sort: bool) -> TableSchema {
-    let range = KeyAttribute {
-        name: "sk".to_owned(),
-        kind: KeyType::S,
-    };
-    TableSchema {
-        range: with_sort.then_some(range),
-        ..schema(7, false)
-    }
+    let range = KeyAttribute { name: "sk".to_owned(), kind: KeyType::S };
+    TableSchema { range: with_sort.then_some(range), ..schema(7, false) }
 }
 
 fn text(text: &str) -> KeyValue {
@@ -46,11 +40,7 @@ impl Data {
         interval: HashInterval,
         items: impl IntoIterator<Item = (KeyValue, Option<KeyValue>, Item)>,
     ) -> Self {
-        let mut data = Self {
-            items: BTreeMap::new(),
-            rows: Rows::default(),
-            schema,
-        };
+        let mut data = Self { items: BTreeMap::new(), rows: Rows::default(), schema };
         for (partition, sort, attributes) in items {
             let key = ItemKey::new(data.schema.seed, partition, sort);
             if !interval.contains(key.hash) {
@@ -65,22 +55,14 @@ impl Data {
         }
         let bytes = data.items.values().map(|item| item_size(item) as u64).sum();
         let schema = data.schema.clone();
-        let span = Span {
-            schema,
-            interval,
-            items: data.items.len() as u64,
-            bytes,
-        };
+        let span = Span { schema, interval, items: data.items.len() as u64, bytes };
         let place = (Family::Meta, Key::Span(SHARD, data.schema.table).encode());
         data.rows.0.insert(place, codec::seal_row(&span));
         data
     }
 
     fn run(&self, plan: &Plan) -> ReadReply {
-        let spans = StoredSpans {
-            shard: SHARD,
-            view: &self.rows,
-        };
+        let spans = StoredSpans { shard: SHARD, view: &self.rows };
         run(&spans, &self.rows, plan).expect("nothing is damaged")
     }
 
@@ -121,35 +103,19 @@ impl Data {
 }
 
 fn whole() -> PageShape {
-    PageShape {
-        limit: None,
-        max_bytes: 1 << 20,
-        filter: None,
-        projection: None,
-        count_only: false,
-    }
+    PageShape { limit: None, max_bytes: 1 << 20, filter: None, projection: None, count_only: false }
 }
 
 /// What a page should be, from items in reading order.
-fn expected_page<'i>(
-    items: impl Iterator<Item = (&'i ItemKey, &'i Item)>,
-    shape: &PageShape,
-) -> Page {
+fn expected_page<'i>(items: impl Iterator<Item = (&'i ItemKey, &'i Item)>, shape: &PageShape) -> Page {
     let mut page = Page::default();
     for (key, item) in items {
         page.scanned += 1;
         page.bytes += item_size(item) as u64;
-        if shape
-            .filter
-            .as_ref()
-            .is_none_or(|filter| filter.evaluate(item))
-        {
+        if shape.filter.as_ref().is_none_or(|filter| filter.evaluate(item)) {
             page.count += 1;
             if !shape.count_only {
-                let projected = shape
-                    .projection
-                    .as_ref()
-                    .map(|projection| projection.project(item));
+                let projected = shape.projection.as_ref().map(|projection| projection.project(item));
                 page.items.push(projected.unwrap_or_else(|| item.clone()));
             }
         }
@@ -181,13 +147,7 @@ fn any_shape() -> impl Strategy<Value = PageShape> {
     (limit, max_bytes, filter, any::<bool>(), any::<bool>()).prop_map(
         |(limit, max_bytes, filter, projected, count_only)| {
             let projection = projected.then(|| projection("sk, v"));
-            PageShape {
-                limit,
-                max_bytes,
-                filter,
-                projection,
-                count_only,
-            }
+            PageShape { limit, max_bytes, filter, projection, count_only }
         },
     )
 }
@@ -290,66 +250,28 @@ fn a_get_answers_the_item_and_its_whole_size() {
     let get = |sort, projection| {
         let key = data.key("a", Some(sort));
         let schema = data.schema.version;
-        data.run(&Plan::Get(GetPlan {
-            table: TableId(7),
-            schema,
-            key,
-            projection,
-        }))
+        data.run(&Plan::Get(GetPlan { table: TableId(7), schema, key, projection }))
     };
     let size = 3 + 3;
     let item = crate::testing::item(&[("pk", s("a")), ("sk", s("y"))]);
-    assert_eq!(
-        get("y", None),
-        ReadReply::Got {
-            item: Some(item),
-            size
-        }
-    );
+    assert_eq!(get("y", None), ReadReply::Got { item: Some(item), size });
     let part = crate::testing::item(&[("sk", s("y"))]);
-    assert_eq!(
-        get("y", Some(projection("sk, nothing"))),
-        ReadReply::Got {
-            item: Some(part),
-            size
-        }
-    );
-    assert_eq!(
-        get("w", None),
-        ReadReply::Got {
-            item: None,
-            size: 0
-        }
-    );
+    assert_eq!(get("y", Some(projection("sk, nothing"))), ReadReply::Got { item: Some(part), size });
+    assert_eq!(get("w", None), ReadReply::Got { item: None, size: 0 });
 }
 
 #[test]
 fn the_item_that_reaches_a_limit_belongs_to_the_page() {
     let data = small();
     let with = |limit, max_bytes| {
-        let shape = PageShape {
-            limit,
-            max_bytes,
-            ..whole()
-        };
-        let page = data.page(&Plan::Query(QueryPlan {
-            shape,
-            ..data.query("a")
-        }));
+        let shape = PageShape { limit, max_bytes, ..whole() };
+        let page = data.page(&Plan::Query(QueryPlan { shape, ..data.query("a") }));
         (page.count, page.last.and_then(|key| key.sort))
     };
-    assert_eq!(
-        with(None, 1),
-        (1, Some(text("x"))),
-        "a page always makes progress"
-    );
+    assert_eq!(with(None, 1), (1, Some(text("x"))), "a page always makes progress");
     assert_eq!(with(None, 6), (1, Some(text("x"))));
     assert_eq!(with(None, 7), (2, Some(text("y"))));
-    assert_eq!(
-        with(None, 18),
-        (3, Some(text("z"))),
-        "with nothing behind it"
-    );
+    assert_eq!(with(None, 18), (3, Some(text("z"))), "with nothing behind it");
     assert_eq!(with(None, 19), (3, None));
     assert_eq!(with(Some(2), 19), (2, Some(text("y"))));
     assert_eq!(with(Some(3), 19), (3, Some(text("z"))));
@@ -358,140 +280,68 @@ fn the_item_that_reaches_a_limit_belongs_to_the_page() {
 
 #[test]
 fn a_table_without_a_sort_key_has_pages_of_one() {
-    let data = Data::new(
-        text_schema(false),
-        HashInterval::ALL,
-        [(text("a"), None, Item::new())],
-    );
+    let data = Data::new(text_schema(false), HashInterval::ALL, [(text("a"), None, Item::new())]);
     let query = |forward, start_after| {
-        let plan = QueryPlan {
-            forward,
-            start_after,
-            ..data.query("a")
-        };
+        let plan = QueryPlan { forward, start_after, ..data.query("a") };
         data.page(&Plan::Query(plan)).count
     };
     for forward in [true, false] {
         assert_eq!(query(forward, None), 1);
-        assert_eq!(
-            query(forward, Some(data.key("a", None))),
-            0,
-            "after the only item"
-        );
+        assert_eq!(query(forward, Some(data.key("a", None))), 0, "after the only item");
     }
 }
 
 #[test]
 fn who_does_not_own_it_says_so() {
     let half = HashInterval::part(1, 2);
-    let letters = "abcdefghijklmnop"
-        .chars()
-        .map(|letter| (text(&letter.to_string()), None, Item::new()));
+    let letters = "abcdefghijklmnop".chars().map(|letter| (text(&letter.to_string()), None, Item::new()));
     let data = Data::new(text_schema(false), half, letters);
     let outside = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
-    let outside = outside
-        .iter()
-        .find(|name| !half.contains(data.key(name, None).hash));
+    let outside = outside.iter().find(|name| !half.contains(data.key(name, None).hash));
     let outside = outside.expect("one of ten partitions is in the other half");
-    assert_eq!(
-        data.run(&Plan::Query(data.query(outside))),
-        ReadReply::NotMine
-    );
+    assert_eq!(data.run(&Plan::Query(data.query(outside))), ReadReply::NotMine);
     let key = data.key(outside, None);
     let schema = data.schema.version;
-    let get = GetPlan {
-        table: TableId(7),
-        schema,
-        key,
-        projection: None,
-    };
+    let get = GetPlan { table: TableId(7), schema, key, projection: None };
     assert_eq!(data.run(&Plan::Get(get)), ReadReply::NotMine);
     // A scan that begins before the span would leave hashes out: it must begin with the shard that owns them.
-    assert_eq!(
-        data.run(&Plan::Scan(data.scan(HashInterval::ALL))),
-        ReadReply::NotMine
-    );
-    assert_eq!(
-        data.page(&Plan::Scan(data.scan(half))).count,
-        data.items.len() as u64
-    );
-    let unknown = QueryPlan {
-        table: TableId(8),
-        ..data.query("a")
-    };
+    assert_eq!(data.run(&Plan::Scan(data.scan(HashInterval::ALL))), ReadReply::NotMine);
+    assert_eq!(data.page(&Plan::Scan(data.scan(half))).count, data.items.len() as u64);
+    let unknown = QueryPlan { table: TableId(8), ..data.query("a") };
     assert_eq!(data.run(&Plan::Query(unknown)), ReadReply::NotMine);
-    assert_eq!(
-        data.run(&Plan::Count { table: TableId(8) }),
-        ReadReply::NotMine
-    );
+    assert_eq!(data.run(&Plan::Count { table: TableId(8) }), ReadReply::NotMine);
 }
 
 #[test]
 fn another_version_is_bound_again() {
     let data = small();
-    let mismatch = ReadReply::SchemaMismatch {
-        current: SchemaVersion(1),
-    };
+    let mismatch = ReadReply::SchemaMismatch { current: SchemaVersion(1) };
     let schema = SchemaVersion(2);
-    assert_eq!(
-        data.run(&Plan::Query(QueryPlan {
-            schema,
-            ..data.query("a")
-        })),
-        mismatch
-    );
-    let scan = ScanPlan {
-        schema,
-        ..data.scan(HashInterval::ALL)
-    };
+    assert_eq!(data.run(&Plan::Query(QueryPlan { schema, ..data.query("a") })), mismatch);
+    let scan = ScanPlan { schema, ..data.scan(HashInterval::ALL) };
     assert_eq!(data.run(&Plan::Scan(scan)), mismatch);
     let key = data.key("a", Some("x"));
-    let get = GetPlan {
-        table: TableId(7),
-        schema,
-        key,
-        projection: None,
-    };
+    let get = GetPlan { table: TableId(7), schema, key, projection: None };
     assert_eq!(data.run(&Plan::Get(get)), mismatch);
 }
 
 #[test]
 fn counters_are_the_spans() {
     let count = Plan::Count { table: TableId(7) };
-    assert_eq!(
-        small().run(&count),
-        ReadReply::Counted {
-            items: 3,
-            bytes: 18
-        }
-    );
+    assert_eq!(small().run(&count), ReadReply::Counted { items: 3, bytes: 18 });
 }
 
 #[test]
 fn damage_is_an_error_and_never_an_answer() {
     let mut data = small();
-    let place = (
-        Family::Items,
-        item_key(TableId(7), &data.key("a", Some("y"))),
-    );
-    let count_only = PageShape {
-        count_only: true,
-        ..whole()
-    };
+    let place = (Family::Items, item_key(TableId(7), &data.key("a", Some("y"))));
+    let count_only = PageShape { count_only: true, ..whole() };
     let plans = |data: &Data| {
         let key = data.key("a", Some("y"));
         let schema = data.schema.version;
         [
-            Plan::Get(GetPlan {
-                table: TableId(7),
-                schema,
-                key,
-                projection: None,
-            }),
-            Plan::Query(QueryPlan {
-                shape: count_only.clone(),
-                ..data.query("a")
-            }),
+            Plan::Get(GetPlan { table: TableId(7), schema, key, projection: None }),
+            Plan::Query(QueryPlan { shape: count_only.clone(), ..data.query("a") }),
             Plan::Scan(data.scan(HashInterval::ALL)),
         ]
     };
@@ -499,16 +349,10 @@ fn damage_is_an_error_and_never_an_answer() {
     let mut flipped = sealed.to_vec();
     *flipped.last_mut().expect("not empty") ^= 1;
     let short = codec::seal(b"short");
-    for (value, damage) in [
-        (Bytes::from(flipped), Some(Damage::Checksum)),
-        (short, None),
-    ] {
+    for (value, damage) in [(Bytes::from(flipped), Some(Damage::Checksum)), (short, None)] {
         data.rows.0.insert(place.clone(), value);
         for plan in plans(&data) {
-            let spans = StoredSpans {
-                shard: SHARD,
-                view: &data.rows,
-            };
+            let spans = StoredSpans { shard: SHARD, view: &data.rows };
             let Err(ViewError::Corrupt(error)) = run(&spans, &data.rows, &plan) else {
                 panic!("answered: {plan:?}");
             };

@@ -62,19 +62,12 @@ impl Default for MemEngine {
 impl MemEngine {
     /// An empty engine.
     pub fn new() -> MemEngine {
-        MemEngine {
-            shared: Arc::new(RwLock::new(State::default())),
-        }
+        MemEngine { shared: Arc::new(RwLock::new(State::default())) }
     }
 
     /// An empty engine that remembers what was not synced, so that [`MemEngine::crash`] can lose it.
     pub fn crashable() -> MemEngine {
-        MemEngine {
-            shared: Arc::new(RwLock::new(State {
-                undo: Some(Vec::new()),
-                ..State::default()
-            })),
-        }
+        MemEngine { shared: Arc::new(RwLock::new(State { undo: Some(Vec::new()), ..State::default() })) }
     }
 
     /// Number of batches written since the last sync: the largest useful argument of [`MemEngine::crash`].
@@ -95,58 +88,32 @@ impl MemEngine {
                 state.set(family, key, before);
             }
         }
-        let mut survivor = State {
-            undo: crashable.then(Vec::new),
-            ..State::default()
-        };
-        for (target, rows) in survivor
-            .families
-            .iter_mut()
-            .zip(std::mem::take(&mut state.families))
-        {
+        let mut survivor = State { undo: crashable.then(Vec::new), ..State::default() };
+        for (target, rows) in survivor.families.iter_mut().zip(std::mem::take(&mut state.families)) {
             for (key, versions) in rows {
-                let Some(Version {
-                    value: Some(value), ..
-                }) = versions.into_iter().next_back()
-                else {
+                let Some(Version { value: Some(value), .. }) = versions.into_iter().next_back() else {
                     continue;
                 };
                 survivor.bytes += (key.len() + value.len()) as u64;
-                target.insert(
-                    key,
-                    vec![Version {
-                        written: 0,
-                        value: Some(value),
-                    }],
-                );
+                target.insert(key, vec![Version { written: 0, value: Some(value) }]);
             }
         }
-        *state = State {
-            crashed: true,
-            ..State::default()
-        };
-        MemEngine {
-            shared: Arc::new(RwLock::new(survivor)),
-        }
+        *state = State { crashed: true, ..State::default() };
+        MemEngine { shared: Arc::new(RwLock::new(survivor)) }
     }
 
     fn pin(&self) -> Pin {
         let mut state = self.shared.write();
         let at = state.newest;
         *state.pinned.entry(at).or_default() += 1;
-        Pin {
-            shared: Arc::clone(&self.shared),
-            at,
-        }
+        Pin { shared: Arc::clone(&self.shared), at }
     }
 }
 
 impl State {
     fn check(&self) -> Result<(), StorageError> {
         if self.crashed {
-            return Err(StorageError::Fenced {
-                reason: "this engine in memory has crashed".to_owned(),
-            });
+            return Err(StorageError::Fenced { reason: "this engine in memory has crashed".to_owned() });
         }
         Ok(())
     }
@@ -170,17 +137,13 @@ impl State {
             return;
         }
         let versions = rows.entry(key.clone()).or_default();
-        let size =
-            |version: &Version| (key.len() + version.value.as_ref().map_or(0, Bytes::len)) as u64;
+        let size = |version: &Version| (key.len() + version.value.as_ref().map_or(0, Bytes::len)) as u64;
         let before: u64 = versions.iter().map(size).sum();
         // A second write in one batch replaces the first: nobody can have seen it.
         if versions.last().is_some_and(|last| last.written == newest) {
             versions.pop();
         }
-        versions.push(Version {
-            written: newest,
-            value,
-        });
+        versions.push(Version { written: newest, value });
         prune(versions, horizon);
         let after: u64 = versions.iter().map(size).sum();
         self.bytes = self.bytes + after - before;
@@ -203,19 +166,11 @@ impl State {
             let Some(versions) = rows.get_mut(&key) else {
                 continue;
             };
-            let size = |version: &Version| {
-                (key.len() + version.value.as_ref().map_or(0, Bytes::len)) as u64
-            };
+            let size = |version: &Version| (key.len() + version.value.as_ref().map_or(0, Bytes::len)) as u64;
             let before: u64 = versions.iter().map(size).sum();
             prune(versions, horizon);
-            let gone = versions.len() == 1
-                && versions[0].value.is_none()
-                && versions[0].written <= horizon;
-            let after: u64 = if gone {
-                0
-            } else {
-                versions.iter().map(size).sum()
-            };
+            let gone = versions.len() == 1 && versions[0].value.is_none() && versions[0].written <= horizon;
+            let after: u64 = if gone { 0 } else { versions.iter().map(size).sum() };
             self.bytes = self.bytes + after - before;
             if gone {
                 rows.remove(&key);
@@ -228,16 +183,12 @@ impl State {
         let mut undo = self.undo.is_some().then(Vec::new);
         for op in batch.ops {
             match op {
-                WriteOp::Put { family, key, value } => {
-                    self.change(family, key, Some(value), &mut undo)
-                }
+                WriteOp::Put { family, key, value } => self.change(family, key, Some(value), &mut undo),
                 WriteOp::Delete { family, key } => self.change(family, key, None, &mut undo),
                 WriteOp::DeleteRange { family, start, end } => {
                     let doomed: Vec<Bytes> = self.families[family as usize]
                         .range(start..end)
-                        .filter(|(_, versions)| {
-                            versions.last().is_some_and(|last| last.value.is_some())
-                        })
+                        .filter(|(_, versions)| versions.last().is_some_and(|last| last.value.is_some()))
                         .map(|(key, _)| key.clone())
                         .collect();
                     for key in doomed {
@@ -252,13 +203,7 @@ impl State {
         self.collect_garbage();
     }
 
-    fn change(
-        &mut self,
-        family: Family,
-        key: Bytes,
-        value: Option<Bytes>,
-        undo: &mut Option<Vec<Undo>>,
-    ) {
+    fn change(&mut self, family: Family, key: Bytes, value: Option<Bytes>, undo: &mut Option<Vec<Undo>>) {
         if let Some(undo) = undo {
             undo.push((family, key.clone(), self.value_at(family, &key, u64::MAX)));
         }
@@ -274,8 +219,7 @@ impl State {
         at: u64,
     ) -> Vec<(Bytes, Bytes)> {
         let rows = self.families[family as usize].range::<[u8], _>(range);
-        let live =
-            |(key, versions): (&Bytes, &Vec<Version>)| Some((key.clone(), visible(versions, at)?));
+        let live = |(key, versions): (&Bytes, &Vec<Version>)| Some((key.clone(), visible(versions, at)?));
         if reverse {
             rows.rev().filter_map(live).take(CHUNK).collect()
         } else {
@@ -285,20 +229,12 @@ impl State {
 }
 
 fn visible(versions: &[Version], at: u64) -> Option<Bytes> {
-    versions
-        .iter()
-        .rev()
-        .find(|version| version.written <= at)?
-        .value
-        .clone()
+    versions.iter().rev().find(|version| version.written <= at)?.value.clone()
 }
 
 /// Drops every version that is older than the newest one at or below `horizon`.
 fn prune(versions: &mut Vec<Version>, horizon: u64) {
-    if let Some(keep_from) = versions
-        .iter()
-        .rposition(|version| version.written <= horizon)
-    {
+    if let Some(keep_from) = versions.iter().rposition(|version| version.written <= horizon) {
         versions.drain(..keep_from);
     }
 }
@@ -333,10 +269,7 @@ impl EngineView for Pin {
     fn multi_get(&self, keys: &[(Family, Bytes)]) -> Result<Vec<Option<Bytes>>, StorageError> {
         let state = self.shared.read();
         state.check()?;
-        Ok(keys
-            .iter()
-            .map(|(family, key)| state.value_at(*family, key, self.at))
-            .collect())
+        Ok(keys.iter().map(|(family, key)| state.value_at(*family, key, self.at)).collect())
     }
 
     fn scan(
@@ -391,10 +324,7 @@ impl EngineView for MemEngine {
     fn multi_get(&self, keys: &[(Family, Bytes)]) -> Result<Vec<Option<Bytes>>, StorageError> {
         let state = self.shared.read();
         state.check()?;
-        Ok(keys
-            .iter()
-            .map(|(family, key)| state.value_at(*family, key, u64::MAX))
-            .collect())
+        Ok(keys.iter().map(|(family, key)| state.value_at(*family, key, u64::MAX)).collect())
     }
 
     fn scan(
@@ -437,9 +367,6 @@ impl Engine for MemEngine {
     }
 
     fn stats(&self) -> EngineStats {
-        EngineStats {
-            memtable_bytes: self.shared.read().bytes,
-            ..EngineStats::default()
-        }
+        EngineStats { memtable_bytes: self.shared.read().bytes, ..EngineStats::default() }
     }
 }

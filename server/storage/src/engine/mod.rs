@@ -151,28 +151,17 @@ impl WriteBatch {
 
     /// Adds a put.
     pub fn put(&mut self, family: Family, key: impl Into<Bytes>, value: impl Into<Bytes>) {
-        self.push(WriteOp::Put {
-            family,
-            key: key.into(),
-            value: value.into(),
-        });
+        self.push(WriteOp::Put { family, key: key.into(), value: value.into() });
     }
 
     /// Adds a delete.
     pub fn delete(&mut self, family: Family, key: impl Into<Bytes>) {
-        self.push(WriteOp::Delete {
-            family,
-            key: key.into(),
-        });
+        self.push(WriteOp::Delete { family, key: key.into() });
     }
 
     /// Adds a delete of all rows with `start <= key < end`; nothing when the range is empty.
     pub fn delete_range(&mut self, family: Family, start: impl Into<Bytes>, end: impl Into<Bytes>) {
-        self.push(WriteOp::DeleteRange {
-            family,
-            start: start.into(),
-            end: end.into(),
-        });
+        self.push(WriteOp::DeleteRange { family, start: start.into(), end: end.into() });
     }
 
     /// Adds one operation. A delete of an empty range is dropped: engines need not know that case.
@@ -252,18 +241,7 @@ mod tests {
     #[test]
     fn names_of_families_are_fixed() {
         let names: Vec<&str> = Family::ALL.iter().map(|family| family.name()).collect();
-        assert_eq!(
-            names,
-            [
-                "items",
-                "local_index",
-                "global_index",
-                "outbox",
-                "expiry",
-                "intents",
-                "meta"
-            ]
-        );
+        assert_eq!(names, ["items", "local_index", "global_index", "outbox", "expiry", "intents", "meta"]);
         for (position, family) in Family::ALL.iter().enumerate() {
             assert_eq!(*family as usize, position);
         }

@@ -10,8 +10,8 @@
 //! the prefix rule even when the tail is torn.
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options,
-    WriteBufferManager, WriteOptions,
+    BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options, WriteBufferManager,
+    WriteOptions,
 };
 
 const KIB: usize = 1 << 10;
@@ -29,15 +29,9 @@ impl RocksShared {
     pub fn new(cache_bytes: usize, write_buffer_bytes: usize) -> RocksShared {
         let cache = Cache::new_lru_cache(cache_bytes);
         // No stall: over the budget RocksDB flushes earlier, and admission above bounds what is in flight.
-        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(
-            write_buffer_bytes,
-            false,
-            cache.clone(),
-        );
-        RocksShared {
-            cache,
-            write_buffers,
-        }
+        let write_buffers =
+            WriteBufferManager::new_write_buffer_manager_with_cache(write_buffer_bytes, false, cache.clone());
+        RocksShared { cache, write_buffers }
     }
 }
 
@@ -127,7 +121,8 @@ pub(super) fn family(settings: &RocksSettings, shared: &RocksShared) -> Options 
     let mut options = Options::default();
     options.set_write_buffer_size(settings.memtable_bytes);
     options.set_max_write_buffer_number(3);
-    options.set_arena_block_size(256 * KIB);
+    // Seven memtables a node, most of them nearly empty: small blocks. Never near a memtable's size, or it is flushed at once.
+    options.set_arena_block_size((256 * KIB).min(settings.memtable_bytes / 8));
     options.set_target_file_size_base(settings.table_bytes);
     options.set_max_bytes_for_level_base(settings.level_base_bytes);
     // The last level holds nearly all rows, whatever their number, so obsolete versions are about a tenth of it.

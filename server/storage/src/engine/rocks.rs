@@ -5,8 +5,8 @@ use super::{Engine, EngineStats, EngineView, Family, Snapshot, Visit, WriteBatch
 use crate::error::StorageError;
 use bytes::Bytes;
 use rocksdb::{
-    BottommostLevelCompaction, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB,
-    DBPinnableSlice, DBRawIterator, ErrorKind, ReadOptions, WriteOptions, properties,
+    BottommostLevelCompaction, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB, DBPinnableSlice,
+    DBRawIterator, ErrorKind, ReadOptions, WriteOptions, properties,
 };
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -26,9 +26,7 @@ struct Inner {
 
 impl std::fmt::Debug for RocksEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RocksEngine")
-            .field("path", &self.inner.path)
-            .finish_non_exhaustive()
+        f.debug_struct("RocksEngine").field("path", &self.inner.path).finish_non_exhaustive()
     }
 }
 
@@ -42,39 +40,23 @@ impl RocksEngine {
         settings: &RocksSettings,
         shared: &RocksShared,
     ) -> Result<RocksEngine, StorageError> {
-        let families = Family::ALL.map(|family| {
-            ColumnFamilyDescriptor::new(family.name(), options::family(settings, shared))
-        });
+        let families = Family::ALL
+            .map(|family| ColumnFamilyDescriptor::new(family.name(), options::family(settings, shared)));
         let db = DB::open_cf_descriptors(&options::database(settings, shared), path, families)
             .map_err(|error| failed("opening", &error))?;
-        let inner = Inner {
-            db,
-            path: path.to_owned(),
-            shared: shared.clone(),
-        };
-        Ok(RocksEngine {
-            inner: Arc::new(inner),
-        })
+        let inner = Inner { db, path: path.to_owned(), shared: shared.clone() };
+        Ok(RocksEngine { inner: Arc::new(inner) })
     }
 }
 
 impl Inner {
     fn family(&self, family: Family) -> &ColumnFamily {
-        self.db
-            .cf_handle(family.name())
-            .expect("open() creates every family and none is ever dropped")
+        self.db.cf_handle(family.name()).expect("open() creates every family and none is ever dropped")
     }
 
-    fn get(
-        &self,
-        family: Family,
-        key: &[u8],
-        read: &ReadOptions,
-    ) -> Result<Option<Bytes>, StorageError> {
+    fn get(&self, family: Family, key: &[u8], read: &ReadOptions) -> Result<Option<Bytes>, StorageError> {
         let found = self.db.get_pinned_cf_opt(self.family(family), key, read);
-        Ok(found
-            .map_err(|error| failed("reading", &error))?
-            .map(to_bytes))
+        Ok(found.map_err(|error| failed("reading", &error))?.map(to_bytes))
     }
 
     /// One lookup for each family that occurs, with its keys sorted, as RocksDB batches block reads that way.
@@ -91,9 +73,7 @@ impl Inner {
             let wanted = group.iter().map(|&at| &keys[at].1[..]);
             let found = self.db.batched_multi_get_cf_opt(handle, wanted, true, read);
             for (&at, value) in group.iter().zip(found) {
-                answers[at] = value
-                    .map_err(|error| failed("reading", &error))?
-                    .map(to_bytes);
+                answers[at] = value.map_err(|error| failed("reading", &error))?.map(to_bytes);
             }
         }
         Ok(answers)
@@ -174,8 +154,7 @@ impl EngineView for RocksEngine {
         reverse: bool,
         visit: &mut Visit<'_>,
     ) -> Result<(), StorageError> {
-        self.inner
-            .scan(family, (start, end), reverse, read_options(), visit)
+        self.inner.scan(family, (start, end), reverse, read_options(), visit)
     }
 }
 
@@ -185,16 +164,11 @@ impl Engine for RocksEngine {
     }
 
     fn sync(&self) -> Result<(), StorageError> {
-        self.inner
-            .db
-            .flush_wal(true)
-            .map_err(|error| failed("syncing", &error))
+        self.inner.db.flush_wal(true).map_err(|error| failed("syncing", &error))
     }
 
     fn snapshot(&self) -> Snapshot {
-        Box::new(Pinned(PinnedCell::new(Arc::clone(&self.inner), |inner| {
-            inner.db.snapshot()
-        })))
+        Box::new(Pinned(PinnedCell::new(Arc::clone(&self.inner), |inner| inner.db.snapshot())))
     }
 
     fn reclaim(&self, family: Family, start: &[u8], end: &[u8]) -> Result<(), StorageError> {
@@ -216,21 +190,14 @@ impl Engine for RocksEngine {
         let mut compact = CompactOptions::default();
         compact.set_exclusive_manual_compaction(false);
         compact.set_bottommost_level_compaction(BottommostLevelCompaction::ForceOptimized);
-        self.inner
-            .db
-            .compact_range_cf_opt(handle, Some(start), Some(end), &compact);
+        self.inner.db.compact_range_cf_opt(handle, Some(start), Some(end), &compact);
         Ok(())
     }
 
     fn stats(&self) -> EngineStats {
         let sum = |name| -> u64 {
-            let of = |family| {
-                self.inner
-                    .db
-                    .property_int_value_cf(self.inner.family(family), name)
-                    .ok()
-                    .flatten()
-            };
+            let of =
+                |family| self.inner.db.property_int_value_cf(self.inner.family(family), name).ok().flatten();
             Family::ALL.into_iter().filter_map(of).sum()
         };
         EngineStats {
@@ -258,18 +225,14 @@ impl Inner {
         let mut rows = rocksdb::WriteBatch::default();
         for op in batch.ops() {
             match op {
-                WriteOp::Put { family, key, value } => {
-                    rows.put_cf(self.family(*family), key, value)
-                }
+                WriteOp::Put { family, key, value } => rows.put_cf(self.family(*family), key, value),
                 WriteOp::Delete { family, key } => rows.delete_cf(self.family(*family), key),
                 WriteOp::DeleteRange { family, start, end } => {
                     rows.delete_range_cf(self.family(*family), start, end)
                 }
             }
         }
-        self.db
-            .write_opt(rows, write)
-            .map_err(|error| failed("writing", &error))
+        self.db.write_opt(rows, write).map_err(|error| failed("writing", &error))
     }
 }
 
@@ -337,9 +300,7 @@ impl EngineView for Pinned {
         reverse: bool,
         visit: &mut Visit<'_>,
     ) -> Result<(), StorageError> {
-        self.0
-            .borrow_owner()
-            .scan(family, (start, end), reverse, self.read_options(), visit)
+        self.0.borrow_owner().scan(family, (start, end), reverse, self.read_options(), visit)
     }
 }
 
@@ -349,17 +310,9 @@ mod tests {
 
     #[test]
     fn the_last_key_of_a_range_is_below_its_end() {
-        for (start, end) in [
-            (&b"a"[..], &b"b"[..]),
-            (b"a", b"a\0"),
-            (b"", b"\x01"),
-            (b"ab", b"b\0"),
-        ] {
+        for (start, end) in [(&b"a"[..], &b"b"[..]), (b"a", b"a\0"), (b"", b"\x01"), (b"ab", b"b\0")] {
             let last = below(start, end).expect("the range is not empty");
-            assert!(
-                start <= &last[..] && &last[..] < end,
-                "{start:?} {last:?} {end:?}"
-            );
+            assert!(start <= &last[..] && &last[..] < end, "{start:?} {last:?} {end:?}");
         }
         assert_eq!(below(b"b", b"b"), None);
         assert_eq!(below(b"c", b"b"), None);

@@ -132,40 +132,21 @@ impl MemFiles {
         let mut disk = self.disk.lock();
         let mut names = std::mem::take(&mut disk.synced_names);
         let pending = std::mem::take(&mut disk.pending_names);
-        let kept = if pending.is_empty() {
-            0
-        } else {
-            keep(pending.len() as u64)
-        };
+        let kept = if pending.is_empty() { 0 } else { keep(pending.len() as u64) };
         for op in pending.iter().take(kept as usize) {
             op.apply(&mut names);
         }
-        let mut survivor = Disk {
-            next_node: disk.next_node,
-            ..Disk::default()
-        };
+        let mut survivor = Disk { next_node: disk.next_node, ..Disk::default() };
         survivor.faults.skip_fsync = disk.faults.skip_fsync;
         for node in names.values() {
             let file = disk.nodes.get(node).cloned().unwrap_or_default();
             let content = surviving_content(file, keep);
-            survivor.nodes.insert(
-                *node,
-                Node {
-                    synced: content.clone(),
-                    content,
-                    pending: Vec::new(),
-                },
-            );
+            survivor.nodes.insert(*node, Node { synced: content.clone(), content, pending: Vec::new() });
         }
         survivor.synced_names = names.clone();
         survivor.names = names;
-        *disk = Disk {
-            crashed: true,
-            ..Disk::default()
-        };
-        MemFiles {
-            disk: Arc::new(Mutex::new(survivor)),
-        }
+        *disk = Disk { crashed: true, ..Disk::default() };
+        MemFiles { disk: Arc::new(Mutex::new(survivor)) }
     }
 
     /// Makes every later sync answer Ok and do nothing (or, with `false`, work again).
@@ -245,11 +226,7 @@ fn surviving_content(file: Node, keep: &mut Keep<'_>) -> Vec<u8> {
 
 impl Disk {
     fn check(&self) -> io::Result<()> {
-        if self.crashed {
-            Err(io::Error::other("these files in memory have crashed"))
-        } else {
-            Ok(())
-        }
+        if self.crashed { Err(io::Error::other("these files in memory have crashed")) } else { Ok(()) }
     }
 
     fn change_names(&mut self, op: NameOp) {
@@ -259,9 +236,7 @@ impl Disk {
 
     fn node(&mut self, node: u64) -> io::Result<&mut Node> {
         self.check()?;
-        self.nodes
-            .get_mut(&node)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+        self.nodes.get_mut(&node).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 }
 
@@ -275,24 +250,15 @@ impl Files for MemFiles {
         let node = disk.next_node;
         disk.next_node += 1;
         disk.nodes.insert(node, Node::default());
-        disk.change_names(NameOp::Set {
-            name: name.to_owned(),
-            node,
-        });
-        Ok(Box::new(MemFile {
-            disk: Arc::clone(&self.disk),
-            node,
-        }))
+        disk.change_names(NameOp::Set { name: name.to_owned(), node });
+        Ok(Box::new(MemFile { disk: Arc::clone(&self.disk), node }))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
         let disk = self.disk.lock();
         disk.check()?;
         let node = *disk.names.get(name).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(MemFile {
-            disk: Arc::clone(&self.disk),
-            node,
-        }))
+        Ok(Box::new(MemFile { disk: Arc::clone(&self.disk), node }))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -307,9 +273,7 @@ impl Files for MemFiles {
         if !disk.names.contains_key(name) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        disk.change_names(NameOp::Remove {
-            name: name.to_owned(),
-        });
+        disk.change_names(NameOp::Remove { name: name.to_owned() });
         Ok(())
     }
 
@@ -319,10 +283,7 @@ impl Files for MemFiles {
         if !disk.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        disk.change_names(NameOp::Rename {
-            from: from.to_owned(),
-            to: to.to_owned(),
-        });
+        disk.change_names(NameOp::Rename { from: from.to_owned(), to: to.to_owned() });
         Ok(())
     }
 
@@ -351,15 +312,8 @@ impl LogFile for MemFile {
         let node = disk.node(self.node)?;
         let data = if fail { &data[..data.len() / 2] } else { data };
         overwrite(&mut node.content, offset, data);
-        node.pending.push(FileOp::Write {
-            offset,
-            data: data.to_vec(),
-        });
-        if fail {
-            Err(io::Error::other("planted write error"))
-        } else {
-            Ok(())
-        }
+        node.pending.push(FileOp::Write { offset, data: data.to_vec() });
+        if fail { Err(io::Error::other("planted write error")) } else { Ok(()) }
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -374,10 +328,7 @@ impl LogFile for MemFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.counts.syncs += 1;
-        let (fail, skip) = (
-            std::mem::take(&mut disk.faults.fail_sync),
-            disk.faults.skip_fsync,
-        );
+        let (fail, skip) = (std::mem::take(&mut disk.faults.fail_sync), disk.faults.skip_fsync);
         let node = disk.node(self.node)?;
         if fail {
             return Err(io::Error::other("planted sync error"));

@@ -35,29 +35,18 @@ impl OsFiles {
 
 /// Makes the names in `folder` durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(folder)?.sync_all()
 }
 
 impl Files for OsFiles {
     fn create(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(self.path(name))?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.path(name))?;
         Ok(Box::new(OsFile(file)))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn LogFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.path(name))?;
+        let file = OpenOptions::new().read(true).write(true).open(self.path(name))?;
         Ok(Box::new(OsFile(file)))
     }
 
@@ -136,10 +125,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let files = OsFiles::new(folder.path().join("log")).expect("the folder is made");
         let file = files.create("a").expect("created");
-        assert_eq!(
-            files.create("a").err().map(|error| error.kind()),
-            Some(io::ErrorKind::AlreadyExists)
-        );
+        assert_eq!(files.create("a").err().map(|error| error.kind()), Some(io::ErrorKind::AlreadyExists));
         file.allocate(100).expect("allocated");
         file.write_at(98, b"tail").expect("written");
         file.sync_data().expect("synced");
@@ -150,20 +136,10 @@ mod tests {
         files.sync_dir().expect("synced");
         assert_eq!(files.list().expect("listed"), ["b"]);
         let mut buffer = [7; 8];
-        let count = files
-            .open("b")
-            .expect("opened")
-            .read_at(96, &mut buffer)
-            .expect("read");
+        let count = files.open("b").expect("opened").read_at(96, &mut buffer).expect("read");
         assert_eq!((count, &buffer[..6]), (6, &b"\0\0tail"[..]));
         files.remove("b").expect("removed");
-        assert_eq!(
-            files.open("b").err().map(|error| error.kind()),
-            Some(io::ErrorKind::NotFound)
-        );
-        assert!(
-            OsFiles::new(folder.path().join("log")).is_ok(),
-            "an existing folder is fine"
-        );
+        assert_eq!(files.open("b").err().map(|error| error.kind()), Some(io::ErrorKind::NotFound));
+        assert!(OsFiles::new(folder.path().join("log")).is_ok(), "an existing folder is fine");
     }
 }

@@ -55,9 +55,7 @@ impl Op {
 
     /// Whether this may leave a segment without live frames.
     fn releases(&self) -> bool {
-        self.frames
-            .iter()
-            .any(|frame| matches!(frame.kind, Kind::Truncate | Kind::Purge | Kind::Forget))
+        self.frames.iter().any(|frame| matches!(frame.kind, Kind::Truncate | Kind::Purge | Kind::Forget))
     }
 }
 
@@ -91,15 +89,7 @@ impl Core {
         mut found: Recovered,
     ) -> Result<Core, StorageError> {
         let logs = std::mem::take(&mut found.logs);
-        let logs = logs.into_iter().map(|(id, state)| {
-            (
-                id,
-                Arc::new(Log {
-                    id,
-                    state: Mutex::new(state),
-                }),
-            )
-        });
+        let logs = logs.into_iter().map(|(id, state)| (id, Arc::new(Log { id, state: Mutex::new(state) })));
         let core = Core {
             files,
             options,
@@ -216,9 +206,7 @@ impl Core {
             }
             Err(error) => {
                 let fenced = self.close(&error);
-                batch
-                    .into_iter()
-                    .for_each(|op| op.answer(Err(fenced.clone())));
+                batch.into_iter().for_each(|op| op.answer(Err(fenced.clone())));
             }
         }
         true
@@ -226,24 +214,19 @@ impl Core {
 
     /// Refuses everything from now on, and what is queued too. Returns the error that callers get.
     pub(super) fn close(&self, reason: &StorageError) -> StorageError {
-        let fenced = StorageError::Fenced {
-            reason: reason.to_string(),
-        };
+        let fenced = StorageError::Fenced { reason: reason.to_string() };
         let (fenced, rest) = {
             let mut queue = self.queue.lock();
             let fenced = queue.closed.get_or_insert(fenced).clone();
             (fenced, std::mem::take(&mut queue.ops))
         };
-        rest.into_iter()
-            .for_each(|op| op.answer(Err(fenced.clone())));
+        rest.into_iter().for_each(|op| op.answer(Err(fenced.clone())));
         fenced
     }
 
     /// Accepts nothing more, but lets the writer's thread finish what is queued.
     pub(super) fn end(&self) {
-        let reason = StorageError::Fenced {
-            reason: "the log was closed".to_owned(),
-        };
+        let reason = StorageError::Fenced { reason: "the log was closed".to_owned() };
         self.queue.lock().closed.get_or_insert(reason);
         self.wake.notify_all();
     }
@@ -252,12 +235,7 @@ impl Core {
     ///
     /// # Errors
     /// [`StorageError::Corrupt`] if it is damaged, or gone because its segment was freed: the caller finds out which.
-    pub(super) fn read_stored(
-        &self,
-        place: Location,
-        log: u64,
-        index: u64,
-    ) -> Result<Bytes, StorageError> {
+    pub(super) fn read_stored(&self, place: Location, log: u64, index: u64) -> Result<Bytes, StorageError> {
         let segment = self.segments.read().get(&place.segment).cloned();
         let Some(segment) = segment else {
             return Err(StorageError::Corrupt {
@@ -297,15 +275,8 @@ impl Core {
         }
         let mut excess = cached - budget + budget / 8;
         let logs: Vec<Arc<Log>> = self.logs.read().values().cloned().collect();
-        let oldest = |at: usize| {
-            logs[at]
-                .state
-                .lock()
-                .oldest_cached()
-                .map(|birth| Reverse((birth, at)))
-        };
-        let mut heap: BinaryHeap<Reverse<(u64, usize)>> =
-            (0..logs.len()).filter_map(oldest).collect();
+        let oldest = |at: usize| logs[at].state.lock().oldest_cached().map(|birth| Reverse((birth, at)));
+        let mut heap: BinaryHeap<Reverse<(u64, usize)>> = (0..logs.len()).filter_map(oldest).collect();
         while excess > 0
             && let Some(Reverse((_, at))) = heap.pop()
         {

@@ -181,14 +181,7 @@ mod tests {
 
     fn frame(seed: Seed, payload: &[u8]) -> Vec<u8> {
         let mut buffer = Vec::new();
-        encode(
-            &mut buffer,
-            seed,
-            Kind::Append,
-            (7, 9),
-            64,
-            &Bytes::copy_from_slice(payload),
-        );
+        encode(&mut buffer, seed, Kind::Append, (7, 9), 64, &Bytes::copy_from_slice(payload));
         buffer
     }
 
@@ -196,12 +189,7 @@ mod tests {
     fn a_frame_of_another_segment_or_incarnation_is_not_read() {
         let bytes = frame(Seed::new(3, 0), b"payload");
         assert!(decode_head(&bytes, Seed::new(3, 0)).is_some());
-        for seed in [
-            Seed::new(2, 0),
-            Seed::new(4, 0),
-            Seed::new(3, 1),
-            Seed::new(3 << 32, 0),
-        ] {
+        for seed in [Seed::new(2, 0), Seed::new(4, 0), Seed::new(3, 1), Seed::new(3 << 32, 0)] {
             assert_eq!(decode_head(&bytes, seed), None);
         }
     }
@@ -210,9 +198,9 @@ mod tests {
     #[test]
     fn the_first_format_is_read_for_ever() {
         let fixture = [
-            0x54, 0x93, 0x14, 0x95, 0xef, 0x42, 0x4d, 0x1d, 6, 0, 0, 0, 64, 0, 0, 0, 7, 0, 0, 0, 0,
-            0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, b'T', b'R', b'F', 0, 0, 0, 0, b's', b't', b'o',
-            b'n', b'e', b's', 0, 0,
+            0x54, 0x93, 0x14, 0x95, 0xef, 0x42, 0x4d, 0x1d, 6, 0, 0, 0, 64, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0,
+            9, 0, 0, 0, 0, 0, 0, 0, 1, b'T', b'R', b'F', 0, 0, 0, 0, b's', b't', b'o', b'n', b'e', b's', 0,
+            0,
         ];
         let seed = Seed::new(5, 1);
         assert_eq!(frame(seed, b"stones"), fixture);

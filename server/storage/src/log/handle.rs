@@ -28,9 +28,7 @@ pub struct LogHandle {
 
 impl std::fmt::Debug for LogHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LogHandle")
-            .field("id", &self.log.id)
-            .finish_non_exhaustive()
+        f.debug_struct("LogHandle").field("id", &self.log.id).finish_non_exhaustive()
     }
 }
 
@@ -57,13 +55,7 @@ impl LogHandle {
             for LogEntry { index, payload } in entries {
                 let birth = core.birth();
                 state.append(index, birth, payload.clone());
-                frames.push(Queued {
-                    kind: Kind::Append,
-                    index,
-                    birth,
-                    payload,
-                    moved: false,
-                });
+                frames.push(Queued { kind: Kind::Append, index, birth, payload, moved: false });
             }
             Ok(frames)
         });
@@ -93,28 +85,18 @@ impl LogHandle {
             if !state.purge(upto, birth, note.clone()) {
                 return Ok(Vec::new());
             }
-            Ok(vec![Queued {
-                kind: Kind::Purge,
-                index: upto,
-                birth,
-                payload: note,
-                moved: false,
-            }])
+            Ok(vec![Queued { kind: Kind::Purge, index: upto, birth, payload: note, moved: false }])
         });
     }
 
     /// Replaces the vote; `done` is called when it is durable.
     pub fn save_vote(&self, vote: Bytes, done: Done) {
-        self.submit(Some(done), true, |core, _, state| {
-            Ok(vec![marked(core, state, Kind::Vote, vote)])
-        });
+        self.submit(Some(done), true, |core, _, state| Ok(vec![marked(core, state, Kind::Vote, vote)]));
     }
 
     /// Replaces the commit note. Not durable when it returns, and causes no fsync.
     pub fn save_committed(&self, committed: Bytes) {
-        self.submit(None, false, |core, _, state| {
-            Ok(vec![marked(core, state, Kind::Committed, committed)])
-        });
+        self.submit(None, false, |core, _, state| Ok(vec![marked(core, state, Kind::Committed, committed)]));
     }
 
     /// The vote saved last.
@@ -171,12 +153,7 @@ impl LogHandle {
     ///
     /// # Errors
     /// As [`LogHandle::read`].
-    pub fn read_limited(
-        &self,
-        start: u64,
-        end: u64,
-        bytes_max: u64,
-    ) -> Result<Vec<LogEntry>, StorageError> {
+    pub fn read_limited(&self, start: u64, end: u64, bytes_max: u64) -> Result<Vec<LogEntry>, StorageError> {
         loop {
             self.core.check()?;
             let sources = {
@@ -219,17 +196,9 @@ impl LogHandle {
         sync: bool,
         change: impl FnOnce(&Core, u64, &mut LogState) -> Result<Vec<Queued>, StorageError>,
     ) {
-        let mut op = Op {
-            log: Arc::clone(&self.log),
-            frames: Vec::new(),
-            sync,
-            done,
-        };
+        let mut op = Op { log: Arc::clone(&self.log), frames: Vec::new(), sync, done };
         let refused = self.core.change(&self.log, |state| {
-            let checked = self
-                .core
-                .check()
-                .and_then(|()| check_exists(self.log.id, state));
+            let checked = self.core.check().and_then(|()| check_exists(self.log.id, state));
             match checked.and_then(|()| change(&self.core, self.log.id, state)) {
                 Ok(frames) if frames.is_empty() && op.done.is_none() => None,
                 Ok(frames) => {
@@ -250,21 +219,12 @@ impl LogHandle {
 fn marked(core: &Core, state: &mut LogState, kind: Kind, value: Bytes) -> Queued {
     let birth = core.birth();
     state.set_mark(kind, 0, birth, value.clone(), None);
-    Queued {
-        kind,
-        index: 0,
-        birth,
-        payload: value,
-        moved: false,
-    }
+    Queued { kind, index: 0, birth, payload: value, moved: false }
 }
 
 fn check_exists(id: u64, state: &LogState) -> Result<(), StorageError> {
     if state.forgotten {
-        return Err(StorageError::OutOfOrder {
-            log: id,
-            detail: "the log was destroyed".to_owned(),
-        });
+        return Err(StorageError::OutOfOrder { log: id, detail: "the log was destroyed".to_owned() });
     }
     Ok(())
 }
@@ -275,16 +235,10 @@ fn check_order(id: u64, state: &LogState, entries: &[LogEntry]) -> Result<(), St
         return Ok(());
     };
     let refuse = |detail: String| Err(StorageError::OutOfOrder { log: id, detail });
-    let floor = state
-        .first_index()
-        .or(state.next_index())
-        .unwrap_or(first.index);
+    let floor = state.first_index().or(state.next_index()).unwrap_or(first.index);
     let next = state.next_index().unwrap_or(first.index);
     if first.index > next || first.index < floor {
-        return refuse(format!(
-            "entry {} was appended where {floor} to {next} may be",
-            first.index
-        ));
+        return refuse(format!("entry {} was appended where {floor} to {next} may be", first.index));
     }
     for (expected, entry) in (first.index..).zip(entries) {
         if entry.index != expected {

@@ -85,23 +85,14 @@ pub struct LogOptions {
 
 impl Default for LogOptions {
     fn default() -> LogOptions {
-        LogOptions {
-            segment_bytes: 64 << 20,
-            spares_max: 1,
-            segments_slack: 2,
-            cache_bytes: 32 << 20,
-        }
+        LogOptions { segment_bytes: 64 << 20, spares_max: 1, segments_slack: 2, cache_bytes: 32 << 20 }
     }
 }
 
 impl LogOptions {
     /// For several nodes on one machine, and for files in memory: small segments and a small cache.
     pub fn compact() -> LogOptions {
-        LogOptions {
-            segment_bytes: 8 << 20,
-            cache_bytes: 8 << 20,
-            ..LogOptions::default()
-        }
+        LogOptions { segment_bytes: 8 << 20, cache_bytes: 8 << 20, ..LogOptions::default() }
     }
 
     /// The most segments that `live` bytes of frames may take.
@@ -128,9 +119,7 @@ struct Owner {
 
 impl std::fmt::Debug for RaftLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RaftLog")
-            .field("logs", &self.owner.core.logs.read().len())
-            .finish_non_exhaustive()
+        f.debug_struct("RaftLog").field("logs", &self.owner.core.logs.read().len()).finish_non_exhaustive()
     }
 }
 
@@ -140,41 +129,24 @@ impl RaftLog {
     /// # Errors
     /// [`StorageError::Corrupt`] names segment, offset and logs; [`StorageError::NewerFormat`]; [`StorageError::Io`].
     /// Nothing has been written in the first two cases.
-    pub fn open(
-        files: Arc<dyn Files>,
-        options: LogOptions,
-        driver: Driver,
-    ) -> Result<RaftLog, StorageError> {
+    pub fn open(files: Arc<dyn Files>, options: LogOptions, driver: Driver) -> Result<RaftLog, StorageError> {
         let found = recover::recover(&*files)?;
         let core = Arc::new(Core::new(files, options.bounded(), driver, found)?);
         let mut thread = None;
         if driver == Driver::Thread {
             let core = Arc::clone(&core);
-            let spawned = std::thread::Builder::new()
-                .name("trilith-log".to_owned())
-                .spawn(move || core.run());
-            thread = Some(
-                spawned.map_err(|error| StorageError::io("starting the log's thread", error))?,
-            );
+            let spawned =
+                std::thread::Builder::new().name("trilith-log".to_owned()).spawn(move || core.run());
+            thread = Some(spawned.map_err(|error| StorageError::io("starting the log's thread", error))?);
         }
-        Ok(RaftLog {
-            owner: Arc::new(Owner {
-                core,
-                thread: Mutex::new(thread),
-            }),
-        })
+        Ok(RaftLog { owner: Arc::new(Owner { core, thread: Mutex::new(thread) }) })
     }
 
     /// The log of replica `id`, which begins empty if there is none.
     pub fn open_log(&self, id: u64) -> LogHandle {
         let core = &self.owner.core;
         let mut logs = core.logs.write();
-        let log = logs.entry(id).or_insert_with(|| {
-            Arc::new(Log {
-                id,
-                state: Mutex::default(),
-            })
-        });
+        let log = logs.entry(id).or_insert_with(|| Arc::new(Log { id, state: Mutex::default() }));
         LogHandle::new(Arc::clone(core), Arc::clone(log))
     }
 
@@ -199,12 +171,7 @@ impl RaftLog {
                     payload: Bytes::new(),
                     moved: false,
                 };
-                core.push(Op {
-                    log: Arc::clone(&log),
-                    frames: vec![frame],
-                    sync: true,
-                    done: None,
-                })
+                core.push(Op { log: Arc::clone(&log), frames: vec![frame], sync: true, done: None })
             })
         };
         // When the log is closed there is nothing left to destroy, and nobody to tell.
@@ -242,9 +209,7 @@ impl Drop for Owner {
             }
             Some(_) => {}
             None => {
-                self.core.close(&StorageError::Fenced {
-                    reason: "the log was closed".to_owned(),
-                });
+                self.core.close(&StorageError::Fenced { reason: "the log was closed".to_owned() });
             }
         }
     }

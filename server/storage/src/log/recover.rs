@@ -34,45 +34,27 @@ pub(super) struct Recovered {
 /// # Errors
 /// [`StorageError::Corrupt`] for damage, [`StorageError::NewerFormat`], [`StorageError::Io`].
 pub(super) fn recover(files: &dyn Files) -> Result<Recovered, StorageError> {
-    let names = files
-        .list()
-        .map_err(|error| StorageError::io("listing the log segments", error))?;
-    let mut sequences: Vec<u64> = names
-        .iter()
-        .filter_map(|name| segment::parse_name(name))
-        .collect();
+    let names = files.list().map_err(|error| StorageError::io("listing the log segments", error))?;
+    let mut sequences: Vec<u64> = names.iter().filter_map(|name| segment::parse_name(name)).collect();
     sequences.sort_unstable();
     let mut segments = Vec::with_capacity(sequences.len());
     for sequence in sequences {
         segments.push(Arc::new(Segment::open(files, sequence)?));
     }
-    let mut spares: Vec<String> = names
-        .into_iter()
-        .filter(|name| segment::is_spare(name))
-        .collect();
+    let mut spares: Vec<String> = names.into_iter().filter(|name| segment::is_spare(name)).collect();
     if let Some(unborn) = drop_unborn(&mut segments)? {
         spares.push(unborn);
     }
     let ends = check_chain(&segments)?;
     let mut replay = Replay::default();
-    let mut scanned = Scanned {
-        tail: START,
-        incarnation: 0,
-    };
+    let mut scanned = Scanned { tail: START, incarnation: 0 };
     for (segment, end) in segments.iter().zip(ends) {
         scanned = replay.scan(segment, end)?;
     }
     let mut births = 0;
     let logs = replay.finish(&mut births)?;
     let Scanned { tail, incarnation } = scanned;
-    Ok(Recovered {
-        logs,
-        segments,
-        tail,
-        incarnation,
-        spares,
-        births,
-    })
+    Ok(Recovered { logs, segments, tail, incarnation, spares, births })
 }
 
 /// A crash can leave a last file that was renamed or created, but has no header of its own yet. Takes it off the list
@@ -81,10 +63,7 @@ fn drop_unborn(segments: &mut Vec<Arc<Segment>>) -> Result<Option<String>, Stora
     let Some(last) = segments.last() else {
         return Ok(None);
     };
-    if last
-        .header()?
-        .is_some_and(|header| header.sequence == last.sequence)
-    {
+    if last.header()?.is_some_and(|header| header.sequence == last.sequence) {
         return Ok(None);
     }
     // The header is synced before the first frame is written. A frame of this segment means that it was there once.
@@ -104,9 +83,7 @@ fn drop_unborn(segments: &mut Vec<Arc<Segment>>) -> Result<Option<String>, Stora
 fn check_chain(segments: &[Arc<Segment>]) -> Result<Vec<Option<u32>>, StorageError> {
     let mut ends = Vec::with_capacity(segments.len());
     for (position, segment) in segments.iter().enumerate() {
-        let header = segment
-            .header()?
-            .filter(|header| header.sequence == segment.sequence);
+        let header = segment.header()?.filter(|header| header.sequence == segment.sequence);
         let Some(header) = header else {
             return Err(segment.corrupt(0, "the segment's header is damaged", Vec::new()));
         };
@@ -162,18 +139,11 @@ impl Replay {
                 return self.bad_frame(segment, offset, incarnation, None, end);
             };
             let length = head.length as usize;
-            let payload = window
-                .at(offset, HEADER + length)?
-                .get(HEADER..HEADER + length);
+            let payload = window.at(offset, HEADER + length)?.get(HEADER..HEADER + length);
             let Some(payload) = payload.filter(|payload| head.vouches_for(payload, seed)) else {
                 return self.bad_frame(segment, offset, incarnation, Some(head), end);
             };
-            let place = Location {
-                segment: segment.sequence,
-                offset,
-                length: head.length,
-                incarnation,
-            };
+            let place = Location { segment: segment.sequence, offset, length: head.length, incarnation };
             self.apply(head, payload, place);
             if head.kind == Kind::Resume {
                 incarnation = head.index as u32;
@@ -185,10 +155,7 @@ impl Replay {
                 let detail = format!("a frame runs beyond the segment's end at {end}");
                 Err(segment.corrupt(offset, detail, self.known()))
             }
-            _ => Ok(Scanned {
-                tail: offset,
-                incarnation,
-            }),
+            _ => Ok(Scanned { tail: offset, incarnation }),
         }
     }
 
@@ -204,11 +171,7 @@ impl Replay {
         // An intact header names the one log that lost a record; otherwise it may be any of them.
         let affected = || head.map_or_else(|| self.known(), |head| vec![head.log]);
         if end.is_some() {
-            return Err(segment.corrupt(
-                offset,
-                "a record does not match its checksum",
-                affected(),
-            ));
+            return Err(segment.corrupt(offset, "a record does not match its checksum", affected()));
         }
         if let Some(witness) = find_witness(segment, offset + ALIGN as u32, incarnation, offset)? {
             let detail = format!(
@@ -216,10 +179,7 @@ impl Replay {
             );
             return Err(segment.corrupt(offset, detail, affected()));
         }
-        Ok(Scanned {
-            tail: offset,
-            incarnation,
-        })
+        Ok(Scanned { tail: offset, incarnation })
     }
 
     fn known(&self) -> Vec<u64> {
@@ -274,11 +234,7 @@ impl ReplayLog {
             *births += 1;
             *births
         };
-        let marks = [
-            (Kind::Vote, self.vote),
-            (Kind::Purge, self.purged),
-            (Kind::Committed, self.committed),
-        ];
+        let marks = [(Kind::Vote, self.vote), (Kind::Purge, self.purged), (Kind::Committed, self.committed)];
         for (kind, mark) in marks {
             if let Some((index, value, place)) = mark {
                 state.set_mark(kind, index, next(), value, Some(place));
@@ -287,11 +243,7 @@ impl ReplayLog {
         for (index, place) in self.entries {
             if state.next_index().is_some_and(|expected| expected != index) {
                 return Err(StorageError::Corrupt {
-                    place: format!(
-                        "log segment {} at offset {}",
-                        segment::name(place.segment),
-                        place.offset
-                    ),
+                    place: format!("log segment {} at offset {}", segment::name(place.segment), place.offset),
                     detail: format!("entries before {index} of log {id} are missing"),
                     affected: vec![id],
                 });
@@ -312,18 +264,14 @@ fn find_witness(
 ) -> Result<Option<u32>, StorageError> {
     /// Bytes looked at per read.
     const STRIDE: usize = 1 << 18;
-    let seeds = [
-        Seed::new(segment.sequence, incarnation),
-        Seed::new(segment.sequence, incarnation.wrapping_add(1)),
-    ];
+    let seeds =
+        [Seed::new(segment.sequence, incarnation), Seed::new(segment.sequence, incarnation.wrapping_add(1))];
     let mut window = Window::new(segment);
     let mut start = from;
     loop {
         let bytes = window.at(start, STRIDE + HEADER)?;
         for at in (0..STRIDE.min(bytes.len())).step_by(ALIGN) {
-            let heads = seeds
-                .iter()
-                .filter_map(|seed| frame::decode_head(&bytes[at..], *seed));
+            let heads = seeds.iter().filter_map(|seed| frame::decode_head(&bytes[at..], *seed));
             if heads.into_iter().any(|head| head.synced > durable) {
                 return Ok(Some(start + at as u32));
             }

@@ -97,9 +97,8 @@ impl SegmentHeader {
         let Some(header) = bytes.first_chunk::<{ START as usize }>() else {
             return Ok(None);
         };
-        let u32_at = |at: usize| {
-            u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-        };
+        let u32_at =
+            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         let mut blank = *header;
         blank[12..16].fill(0);
         if header[..8] != MAGIC || u32_at(12) != crc32fast::hash(&blank) {
@@ -109,10 +108,7 @@ impl SegmentHeader {
             return Err(u32_at(8));
         }
         let sequence = u64::from(u32_at(16)) | u64::from(u32_at(20)) << 32;
-        Ok(Some(SegmentHeader {
-            sequence,
-            previous_end: u32_at(24),
-        }))
+        Ok(Some(SegmentHeader { sequence, previous_end: u32_at(24) }))
     }
 }
 
@@ -138,18 +134,12 @@ impl Segment {
     }
 
     /// The payload of the frame at `location`, checked: that it is intact, and of this log and index.
-    pub(super) fn read(
-        &self,
-        location: Location,
-        log: u64,
-        index: u64,
-    ) -> Result<Bytes, StorageError> {
+    pub(super) fn read(&self, location: Location, log: u64, index: u64) -> Result<Bytes, StorageError> {
         let mut bytes = vec![0; HEADER + location.length as usize];
         let count = self.read_raw(u64::from(location.offset), &mut bytes)?;
         let seed = Seed::new(location.segment, location.incarnation);
-        let is_it = |head: &Head| {
-            head.log == log && head.index == index && head.vouches_for(&bytes[HEADER..], seed)
-        };
+        let is_it =
+            |head: &Head| head.log == log && head.index == index && head.vouches_for(&bytes[HEADER..], seed);
         if count == bytes.len() && frame::decode_head(&bytes, seed).as_ref().is_some_and(is_it) {
             return Ok(Bytes::from(bytes).slice(HEADER..));
         }
@@ -163,27 +153,13 @@ impl Segment {
     /// Reads from the file; fewer bytes only at its end.
     pub(super) fn read_raw(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, StorageError> {
         let read = self.file.read_at(offset, buffer);
-        read.map_err(|error| {
-            StorageError::io(
-                format!("reading log segment {}", name(self.sequence)),
-                error,
-            )
-        })
+        read.map_err(|error| StorageError::io(format!("reading log segment {}", name(self.sequence)), error))
     }
 
     /// The error for damage at `offset`.
-    pub(super) fn corrupt(
-        &self,
-        offset: u32,
-        detail: impl Into<String>,
-        affected: Vec<u64>,
-    ) -> StorageError {
+    pub(super) fn corrupt(&self, offset: u32, detail: impl Into<String>, affected: Vec<u64>) -> StorageError {
         let place = format!("log segment {} at offset {offset}", name(self.sequence));
-        StorageError::Corrupt {
-            place,
-            detail: detail.into(),
-            affected,
-        }
+        StorageError::Corrupt { place, detail: detail.into(), affected }
     }
 }
 
@@ -200,18 +176,13 @@ const WINDOW: usize = 1 << 20;
 
 impl<'a> Window<'a> {
     pub(super) fn new(segment: &'a Segment) -> Window<'a> {
-        Window {
-            segment,
-            buffer: Vec::new(),
-            start: 0,
-        }
+        Window { segment, buffer: Vec::new(), start: 0 }
     }
 
     /// The bytes at `offset`: at least `count` of them, or all up to the end of the file.
     pub(super) fn at(&mut self, offset: u32, count: usize) -> Result<&[u8], StorageError> {
         let offset = u64::from(offset);
-        let within =
-            offset >= self.start && offset + count as u64 <= self.start + self.buffer.len() as u64;
+        let within = offset >= self.start && offset + count as u64 <= self.start + self.buffer.len() as u64;
         if !within {
             self.buffer.resize(count.max(WINDOW), 0);
             let read = self.segment.read_raw(offset, &mut self.buffer)?;
@@ -230,23 +201,13 @@ mod tests {
     fn names_lead_back_to_their_numbers() {
         assert_eq!(parse_name(&name(0xabc)), Some(0xabc));
         assert_eq!(name(1), "0000000000000001.log");
-        assert_eq!(
-            (
-                parse_name("1.log"),
-                parse_name(&spare_name(1)),
-                parse_name("LOCK")
-            ),
-            (None, None, None)
-        );
+        assert_eq!((parse_name("1.log"), parse_name(&spare_name(1)), parse_name("LOCK")), (None, None, None));
         assert!(is_spare(&spare_name(1)) && !is_spare(&name(1)));
     }
 
     #[test]
     fn a_header_returns_and_a_flipped_bit_is_noticed() {
-        let header = SegmentHeader {
-            sequence: 1 << 40,
-            previous_end: 77,
-        };
+        let header = SegmentHeader { sequence: 1 << 40, previous_end: 77 };
         let bytes = header.encode();
         assert_eq!(SegmentHeader::decode(&bytes), Ok(Some(header)));
         assert_eq!(SegmentHeader::decode(&bytes[..63]), Ok(None));
@@ -261,23 +222,15 @@ mod tests {
     #[test]
     fn the_first_version_is_read_for_ever() {
         let mut fixture = [0; START as usize];
-        fixture[..26]
-            .copy_from_slice(b"TRILOG\0\0\x01\0\0\0\xa4\0\x8a\x4a\x05\0\0\0\0\0\0\0\0\x10");
-        let header = SegmentHeader {
-            sequence: 5,
-            previous_end: 4096,
-        };
+        fixture[..26].copy_from_slice(b"TRILOG\0\0\x01\0\0\0\xa4\0\x8a\x4a\x05\0\0\0\0\0\0\0\0\x10");
+        let header = SegmentHeader { sequence: 5, previous_end: 4096 };
         assert_eq!(header.encode(), fixture);
         assert_eq!(SegmentHeader::decode(&fixture), Ok(Some(header)));
     }
 
     #[test]
     fn a_newer_version_is_told_apart_from_damage() {
-        let mut bytes = SegmentHeader {
-            sequence: 1,
-            previous_end: 0,
-        }
-        .encode();
+        let mut bytes = SegmentHeader { sequence: 1, previous_end: 0 }.encode();
         bytes[8] = 2;
         bytes[12..16].fill(0);
         let crc = crc32fast::hash(&bytes);

@@ -97,9 +97,7 @@ impl LogState {
     }
 
     pub(super) fn purged(&self) -> Option<(u64, Bytes)> {
-        self.purged
-            .as_ref()
-            .map(|mark| (mark.index, mark.value.clone()))
+        self.purged.as_ref().map(|mark| (mark.index, mark.value.clone()))
     }
 
     /// Bytes of cached payloads.
@@ -124,19 +122,10 @@ impl LogState {
             self.first = index;
             self.evicted = 0;
         }
-        assert_eq!(
-            self.first + self.entries.len() as u64,
-            index,
-            "the caller has checked the order"
-        );
+        assert_eq!(self.first + self.entries.len() as u64, index, "the caller has checked the order");
         let length = payload.len() as u32;
         self.cached += u64::from(length);
-        self.entries.push_back(Slot {
-            birth,
-            place: None,
-            payload: Some(payload),
-            length,
-        });
+        self.entries.push_back(Slot { birth, place: None, payload: Some(payload), length });
     }
 
     /// Adds an entry that was found on disk, at the end.
@@ -144,26 +133,15 @@ impl LogState {
         if self.entries.is_empty() {
             self.first = index;
         }
-        assert_eq!(
-            self.first + self.entries.len() as u64,
-            index,
-            "recovery has checked the order"
-        );
+        assert_eq!(self.first + self.entries.len() as u64, index, "recovery has checked the order");
         gain(&mut self.live, place);
-        self.entries.push_back(Slot {
-            birth,
-            place: Some(place),
-            payload: None,
-            length: place.length,
-        });
+        self.entries.push_back(Slot { birth, place: Some(place), payload: None, length: place.length });
         self.evicted = self.entries.len();
     }
 
     /// Drops the entries from `from` on.
     pub(super) fn truncate(&mut self, from: u64) {
-        let keep = from
-            .saturating_sub(self.first)
-            .min(self.entries.len() as u64) as usize;
+        let keep = from.saturating_sub(self.first).min(self.entries.len() as u64) as usize;
         for slot in self.entries.drain(keep..) {
             drop_slot(&mut self.live, &mut self.cached, &slot);
         }
@@ -175,18 +153,12 @@ impl LogState {
         if self.purged.as_ref().is_some_and(|mark| mark.index >= upto) {
             return false;
         }
-        let gone = (upto + 1)
-            .saturating_sub(self.first)
-            .min(self.entries.len() as u64) as usize;
+        let gone = (upto + 1).saturating_sub(self.first).min(self.entries.len() as u64) as usize;
         for slot in self.entries.drain(..gone) {
             drop_slot(&mut self.live, &mut self.cached, &slot);
         }
         self.evicted = self.evicted.saturating_sub(gone);
-        self.first = if self.entries.is_empty() {
-            upto + 1
-        } else {
-            self.first + gone as u64
-        };
+        self.first = if self.entries.is_empty() { upto + 1 } else { self.first + gone as u64 };
         self.set_mark(Kind::Purge, upto, birth, note, None);
         true
     }
@@ -201,12 +173,7 @@ impl LogState {
         place: Option<Location>,
     ) {
         let Some(mark) = self.mark(kind) else { return };
-        let before = mark.replace(Mark {
-            birth,
-            place,
-            index,
-            value,
-        });
+        let before = mark.replace(Mark { birth, place, index, value });
         if let Some(old) = before.and_then(|mark| mark.place) {
             lose(&mut self.live, old);
         }
@@ -228,11 +195,8 @@ impl LogState {
     pub(super) fn placed(&mut self, kind: Kind, index: u64, birth: u64, place: Location) {
         let found = match kind {
             Kind::Append | Kind::Rewrite => {
-                let at = index
-                    .checked_sub(self.first)
-                    .and_then(|at| self.entries.get_mut(at as usize));
-                at.filter(|slot| slot.birth == birth)
-                    .map(|slot| &mut slot.place)
+                let at = index.checked_sub(self.first).and_then(|at| self.entries.get_mut(at as usize));
+                at.filter(|slot| slot.birth == birth).map(|slot| &mut slot.place)
             }
             _ => self
                 .mark(kind)
@@ -265,18 +229,13 @@ impl LogState {
 
     /// Whether the entry at `index` is still read from `place`.
     pub(super) fn lies_at(&self, index: u64, place: Location) -> bool {
-        let slot = index
-            .checked_sub(self.first)
-            .and_then(|at| self.entries.get(at as usize));
+        let slot = index.checked_sub(self.first).and_then(|at| self.entries.get(at as usize));
         slot.is_some_and(|slot| slot.place == Some(place))
     }
 
     /// The age of the oldest cached entry; `None` when nothing can be evicted.
     pub(super) fn oldest_cached(&self) -> Option<u64> {
-        self.entries
-            .get(self.evicted)
-            .filter(|slot| slot.place.is_some())
-            .map(|slot| slot.birth)
+        self.entries.get(self.evicted).filter(|slot| slot.place.is_some()).map(|slot| slot.birth)
     }
 
     /// Drops cached payloads that are on disk, oldest first, until `bytes` are gone or an entry younger than `age`
@@ -306,21 +265,14 @@ impl LogState {
             return found;
         }
         let mut bytes = 0;
-        for (kind, mark) in [
-            (Kind::Vote, &self.vote),
-            (Kind::Purge, &self.purged),
-            (Kind::Committed, &self.committed),
-        ] {
+        for (kind, mark) in
+            [(Kind::Vote, &self.vote), (Kind::Purge, &self.purged), (Kind::Committed, &self.committed)]
+        {
             let Some(mark) = mark else { continue };
             if mark.place.is_some_and(|place| place.segment == segment) {
                 bytes += mark.value.len() as u64;
                 let source = Source::Cached(mark.value.clone());
-                found.push(Mover {
-                    kind,
-                    index: mark.index,
-                    birth: mark.birth,
-                    source,
-                });
+                found.push(Mover { kind, index: mark.index, birth: mark.birth, source });
             }
         }
         for (index, slot) in (self.first..).zip(&self.entries) {
@@ -329,12 +281,7 @@ impl LogState {
             }
             if slot.place.is_some_and(|place| place.segment == segment) {
                 bytes += u64::from(slot.length);
-                found.push(Mover {
-                    kind: Kind::Rewrite,
-                    index,
-                    birth: slot.birth,
-                    source: slot.source(),
-                });
+                found.push(Mover { kind: Kind::Rewrite, index, birth: slot.birth, source: slot.source() });
             }
         }
         found
@@ -342,10 +289,7 @@ impl LogState {
 
     /// Empties the log for good.
     pub(super) fn forget(&mut self) {
-        *self = LogState {
-            forgotten: true,
-            ..LogState::default()
-        };
+        *self = LogState { forgotten: true, ..LogState::default() };
     }
 }
 
@@ -386,12 +330,7 @@ mod tests {
     use super::*;
 
     fn place(segment: u64, length: u32) -> Location {
-        Location {
-            segment,
-            offset: 64,
-            length,
-            incarnation: 0,
-        }
+        Location { segment, offset: 64, length, incarnation: 0 }
     }
 
     /// Entries 5..=8 of 10 bytes, born 1..=4, the first three written to segments 1, 1, 2.
@@ -407,11 +346,7 @@ mod tests {
     }
 
     fn indexes(state: &LogState, start: u64, end: u64, bytes: u64) -> Vec<u64> {
-        state
-            .sources(start, end, bytes)
-            .into_iter()
-            .map(|(index, _)| index)
-            .collect()
+        state.sources(start, end, bytes).into_iter().map(|(index, _)| index).collect()
     }
 
     #[test]
@@ -422,11 +357,7 @@ mod tests {
         assert_eq!(indexes(&state, 8, 6, u64::MAX), Vec::<u64>::new());
         assert_eq!(indexes(&state, 9, 12, u64::MAX), Vec::<u64>::new());
         assert_eq!(indexes(&state, 5, 9, 25), [5, 6]);
-        assert_eq!(
-            indexes(&state, 5, 9, 0),
-            [5],
-            "at least one, or a large entry would never be read"
-        );
+        assert_eq!(indexes(&state, 5, 9, 0), [5], "at least one, or a large entry would never be read");
     }
 
     #[test]
@@ -439,14 +370,7 @@ mod tests {
         state.placed(Kind::Rewrite, 7, 3, place(4, 10));
         assert_eq!(state.oldest_segment(), Some(4));
         state.truncate(7);
-        assert_eq!(
-            (
-                state.oldest_segment(),
-                state.last_index(),
-                state.next_index()
-            ),
-            (None, None, Some(7))
-        );
+        assert_eq!((state.oldest_segment(), state.last_index(), state.next_index()), (None, None, Some(7)));
         assert_eq!((state.cached(), state.live_bytes()), (0, 0));
     }
 
@@ -488,29 +412,11 @@ mod tests {
     #[test]
     fn movers_are_the_live_frames_of_a_segment() {
         let mut state = sample();
-        state.set_mark(
-            Kind::Vote,
-            0,
-            20,
-            Bytes::from_static(b"v"),
-            Some(place(1, 1)),
-        );
-        state.set_mark(
-            Kind::Committed,
-            0,
-            21,
-            Bytes::from_static(b"c"),
-            Some(place(2, 1)),
-        );
-        let found: Vec<(Kind, u64)> = state
-            .movers(1, 100)
-            .iter()
-            .map(|mover| (mover.kind, mover.index))
-            .collect();
-        assert_eq!(
-            found,
-            [(Kind::Vote, 0), (Kind::Rewrite, 5), (Kind::Rewrite, 6)]
-        );
+        state.set_mark(Kind::Vote, 0, 20, Bytes::from_static(b"v"), Some(place(1, 1)));
+        state.set_mark(Kind::Committed, 0, 21, Bytes::from_static(b"c"), Some(place(2, 1)));
+        let found: Vec<(Kind, u64)> =
+            state.movers(1, 100).iter().map(|mover| (mover.kind, mover.index)).collect();
+        assert_eq!(found, [(Kind::Vote, 0), (Kind::Rewrite, 5), (Kind::Rewrite, 6)]);
         assert_eq!(state.movers(1, 5).len(), 2);
         assert!(state.movers(3, 100).is_empty());
     }

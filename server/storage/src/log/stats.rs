@@ -46,11 +46,7 @@ pub struct LogStats {
 impl LogStats {
     /// The mean number of entries that one fsync made durable.
     pub fn entries_per_fsync(&self) -> f64 {
-        if self.fsyncs == 0 {
-            0.0
-        } else {
-            self.appends as f64 / self.fsyncs as f64
-        }
+        if self.fsyncs == 0 { 0.0 } else { self.appends as f64 / self.fsyncs as f64 }
     }
 }
 
@@ -127,11 +123,7 @@ impl Meter {
 
     pub(super) fn snapshot(&self, fenced: bool) -> LogStats {
         let started = self.fsync_started.load(Relaxed);
-        let running = if started == 0 {
-            0
-        } else {
-            (self.since_opened() + 1).saturating_sub(started)
-        };
+        let running = if started == 0 { 0 } else { (self.since_opened() + 1).saturating_sub(started) };
         LogStats {
             appends: self.appends.load(Relaxed),
             fsyncs: self.fsyncs.load(Relaxed),
@@ -142,9 +134,7 @@ impl Meter {
             fsync_micros: self.fsync_micros.load(Relaxed),
             fsync_running: Duration::from_micros(running),
             fsync_micros_buckets: std::array::from_fn(|i| self.fsync_buckets[i].load(Relaxed)),
-            entries_per_batch_buckets: std::array::from_fn(|i| {
-                self.entries_buckets[i].load(Relaxed)
-            }),
+            entries_per_batch_buckets: std::array::from_fn(|i| self.entries_buckets[i].load(Relaxed)),
             segments: self.segments.load(Relaxed),
             spares: self.spares.load(Relaxed),
             disk_bytes: self.disk_bytes.load(Relaxed),
@@ -166,10 +156,7 @@ mod tests {
 
     #[test]
     fn a_bucket_counts_values_below_its_power_of_two() {
-        assert_eq!(
-            (bucket(0), bucket(1), bucket(2), bucket(3), bucket(4)),
-            (0, 1, 2, 2, 3)
-        );
+        assert_eq!((bucket(0), bucket(1), bucket(2), bucket(3), bucket(4)), (0, 1, 2, 2, 3));
         assert_eq!(bucket(u64::MAX), BUCKETS - 1);
     }
 

@@ -6,12 +6,7 @@ use proptest::prelude::*;
 use std::sync::mpsc;
 
 fn small() -> LogOptions {
-    LogOptions {
-        segment_bytes: 1024,
-        spares_max: 1,
-        segments_slack: 2,
-        cache_bytes: 400,
-    }
+    LogOptions { segment_bytes: 1024, spares_max: 1, segments_slack: 2, cache_bytes: 400 }
 }
 
 fn open(files: &MemFiles, driver: Driver) -> RaftLog {
@@ -19,10 +14,7 @@ fn open(files: &MemFiles, driver: Driver) -> RaftLog {
 }
 
 fn entry(index: u64, payload: &[u8]) -> LogEntry {
-    LogEntry {
-        index,
-        payload: Bytes::copy_from_slice(payload),
-    }
+    LogEntry { index, payload: Bytes::copy_from_slice(payload) }
 }
 
 /// A callback, and where its answer arrives.
@@ -53,32 +45,20 @@ fn an_entry_is_readable_at_once_and_answered_when_durable() {
     log.drive();
     assert!(is_ok(&first));
     assert_eq!(handle.last_entry().expect("read"), Some(entry(1, b"one")));
-    assert_eq!(
-        (handle.first_index(), handle.last_index(), log.known()),
-        (Some(1), Some(1), vec![7])
-    );
+    assert_eq!((handle.first_index(), handle.last_index(), log.known()), (Some(1), Some(1), vec![7]));
 }
 
 #[test]
 fn one_fsync_answers_all_who_wait() {
     let files = MemFiles::new();
     let log = open(&files, Driver::Manual);
-    let answers: Vec<_> = (1..=20)
-        .map(|id| append(&log.open_log(id), 1, b"x"))
-        .collect();
+    let answers: Vec<_> = (1..=20).map(|id| append(&log.open_log(id), 1, b"x")).collect();
     let (syncs, writes) = (files.syncs(), files.writes());
     log.drive();
     assert_eq!((files.syncs() - syncs, files.writes() - writes), (1, 1));
     assert!(answers.iter().all(is_ok));
     let stats = log.stats();
-    assert_eq!(
-        (
-            stats.appends,
-            stats.batches,
-            stats.entries_per_batch_buckets[5]
-        ),
-        (20, 1, 1)
-    );
+    assert_eq!((stats.appends, stats.batches, stats.entries_per_batch_buckets[5]), (20, 1, 1));
     assert_eq!((stats.cached_bytes, stats.fenced), (20, false));
 }
 
@@ -113,27 +93,13 @@ fn all_is_found_again() {
     drop((handle, log));
     let log = open(&files, Driver::Inline);
     let handle = log.open_log(3);
-    assert_eq!(
-        (handle.first_index(), handle.last_index()),
-        (Some(11), Some(25))
-    );
-    let expected: Vec<LogEntry> = (11..=25)
-        .map(|index| entry(index, &[index as u8; 100]))
-        .collect();
+    assert_eq!((handle.first_index(), handle.last_index()), (Some(11), Some(25)));
+    let expected: Vec<LogEntry> = (11..=25).map(|index| entry(index, &[index as u8; 100])).collect();
     assert_eq!(handle.read(0..u64::MAX).expect("read"), expected);
-    assert_eq!(
-        handle.read_limited(12, 20, 250).expect("read"),
-        expected[1..3]
-    );
-    assert_eq!(
-        handle.read_limited(12, 20, 0).expect("read"),
-        expected[1..2]
-    );
+    assert_eq!(handle.read_limited(12, 20, 250).expect("read"), expected[1..3]);
+    assert_eq!(handle.read_limited(12, 20, 0).expect("read"), expected[1..2]);
     assert_eq!(handle.vote(), Some(Bytes::from_static(b"vote")));
-    assert!(
-        log.stats().cache_misses > 0,
-        "nothing is cached after a start"
-    );
+    assert!(log.stats().cache_misses > 0, "nothing is cached after a start");
 }
 
 #[test]
@@ -159,10 +125,7 @@ fn gaps_and_destroyed_logs_are_refused_and_harm_nothing() {
     assert!(is_ok(&receiver));
     log.forget(1);
     refused(append(&handle, 11, b"eleven"));
-    assert!(matches!(
-        handle.read(0..20),
-        Err(StorageError::OutOfOrder { log: 1, .. })
-    ));
+    assert!(matches!(handle.read(0..20), Err(StorageError::OutOfOrder { log: 1, .. })));
     assert!(is_ok(&append(&log.open_log(1), 1, b"anew")));
 }
 
@@ -178,18 +141,12 @@ fn a_failed_sync_or_write_closes_the_log_for_good() {
         assert!(matches!(first.try_recv(), Ok(Err(_))));
         let syncs = files.syncs();
         let second = append(&handle, 2, b"two");
-        let error = second
-            .try_recv()
-            .expect("answered at once")
-            .expect_err("fenced");
+        let error = second.try_recv().expect("answered at once").expect_err("fenced");
         assert!(error.to_string().contains("planted"), "{error}");
         let (done, vote) = answer();
         handle.save_vote(Bytes::new(), done);
         assert!(matches!(vote.try_recv(), Ok(Err(_))));
-        assert!(matches!(
-            handle.read(0..9),
-            Err(StorageError::Fenced { .. })
-        ));
+        assert!(matches!(handle.read(0..9), Err(StorageError::Fenced { .. })));
         log.drive();
         assert_eq!(files.syncs(), syncs, "no sync is tried again");
         assert!(log.stats().fenced && log.check().is_err());
@@ -202,10 +159,7 @@ fn a_callback_may_use_the_log() {
     let handle = log.open_log(1);
     let (done, receiver) = answer();
     let again = handle.clone();
-    handle.append(
-        vec![entry(1, b"one")],
-        Box::new(move |_| again.append(vec![entry(2, b"two")], done)),
-    );
+    handle.append(vec![entry(1, b"one")], Box::new(move |_| again.append(vec![entry(2, b"two")], done)));
     assert!(is_ok(&receiver));
     assert_eq!(handle.last_index(), Some(2));
 }
@@ -221,10 +175,7 @@ fn the_cache_is_bounded_and_evicted_entries_are_read_back() {
     }
     assert_eq!(one.read(1..21).expect("read").len(), 20);
     let misses = log.stats().cache_misses;
-    assert!(
-        (12..20).contains(&misses),
-        "the newest of each log are cached: {misses}"
-    );
+    assert!((12..20).contains(&misses), "the newest of each log are cached: {misses}");
     one.truncate_after(None, Box::new(|_| {}));
     two.purge(20, Bytes::new());
     assert_eq!(log.stats().cached_bytes, 0);
@@ -241,10 +192,7 @@ fn an_entry_larger_than_a_segment_gets_one_of_its_own() {
     assert_eq!(log.stats().segments, 3);
     drop((handle, log));
     let log = open(&files, Driver::Inline);
-    assert_eq!(
-        log.open_log(1).read(2..3).expect("read"),
-        [entry(2, &[7; 5000])]
-    );
+    assert_eq!(log.open_log(1).read(2..3).expect("read"), [entry(2, &[7; 5000])]);
 }
 
 /// Fills segments with aligned frames, so that every byte up to a segment's end is covered by a checksum.
@@ -263,22 +211,12 @@ fn any_flipped_bit_in_a_closed_segment_is_reported() {
     drop(filled(&files));
     let name = segment::name(2);
     let segments = files.list().expect("listed");
-    assert!(
-        segments.contains(&name) && segments.len() >= 3,
-        "{segments:?}"
-    );
-    let after = segment::Segment::open(&files, 3)
-        .expect("opened")
-        .header()
-        .expect("read")
-        .expect("valid");
+    assert!(segments.contains(&name) && segments.len() >= 3, "{segments:?}");
+    let after = segment::Segment::open(&files, 3).expect("opened").header().expect("read").expect("valid");
     for bit in (0..u64::from(after.previous_end) * 8).step_by(5) {
         assert!(files.flip_bit(&name, bit));
-        let error =
-            RaftLog::open(Arc::new(files.clone()), small(), Driver::Inline).expect_err("damaged");
-        let StorageError::Corrupt { place, .. } = &error else {
-            panic!("bit {bit}: {error}")
-        };
+        let error = RaftLog::open(Arc::new(files.clone()), small(), Driver::Inline).expect_err("damaged");
+        let StorageError::Corrupt { place, .. } = &error else { panic!("bit {bit}: {error}") };
         assert!(place.contains(&name), "bit {bit}: {error}");
         assert!(files.flip_bit(&name, bit));
     }
@@ -293,10 +231,7 @@ fn damage_in_a_payload_names_its_log() {
     let bit = (u64::from(segment::START) + frame::HEADER as u64 + 3) * 8;
     assert!(files.flip_bit(&segment::name(2), bit));
     let error = RaftLog::open(Arc::new(files), small(), Driver::Inline).expect_err("damaged");
-    assert!(
-        matches!(&error, StorageError::Corrupt { affected, .. } if affected.len() == 1),
-        "{error}"
-    );
+    assert!(matches!(&error, StorageError::Corrupt { affected, .. } if affected.len() == 1), "{error}");
 }
 
 #[test]
@@ -341,17 +276,8 @@ fn a_damaged_entry_is_reported_when_it_is_read() {
     let bit = (u64::from(segment::START) + frame::HEADER as u64 + 3) * 8;
     assert!(files.flip_bit(&segment::name(1), bit));
     let error = log.open_log(1).read(1..2).expect_err("damaged");
-    assert!(
-        matches!(&error, StorageError::Corrupt { affected, .. } if *affected == [1]),
-        "{error}"
-    );
-    assert_eq!(
-        log.open_log(2)
-            .read(1..2)
-            .expect("the other log is unharmed")
-            .len(),
-        1
-    );
+    assert!(matches!(&error, StorageError::Corrupt { affected, .. } if *affected == [1]), "{error}");
+    assert_eq!(log.open_log(2).read(1..2).expect("the other log is unharmed").len(), 1);
 }
 
 #[test]
@@ -368,14 +294,7 @@ fn a_newer_segment_format_is_refused_untouched() {
     file.write_at(0, &header).expect("written");
     let writes = files.writes();
     let error = RaftLog::open(Arc::new(files.clone()), small(), Driver::Inline).expect_err("newer");
-    assert!(matches!(
-        error,
-        StorageError::NewerFormat {
-            found: 2,
-            supported: 1,
-            ..
-        }
-    ));
+    assert!(matches!(error, StorageError::NewerFormat { found: 2, supported: 1, .. }));
     assert_eq!(files.writes(), writes);
 }
 
@@ -400,10 +319,7 @@ fn records_behind_a_torn_one_never_appear() {
     append(&handle, 1, &[9; 40]);
     drop((handle, log));
     let log = open(&files, Driver::Inline);
-    assert_eq!(
-        log.open_log(1).read(0..9).expect("read"),
-        [entry(1, &[9; 40])]
-    );
+    assert_eq!(log.open_log(1).read(0..9).expect("read"), [entry(1, &[9; 40])]);
 }
 
 #[test]
@@ -418,35 +334,23 @@ fn freed_segments_are_used_again() {
     let stats = log.stats();
     assert!(stats.segments <= 2 && stats.spares <= 1, "{stats:?}");
     assert_eq!(stats.disk_bytes, (stats.segments + stats.spares) * 1024);
-    assert_eq!(
-        files.list().expect("listed").len() as u64,
-        stats.segments + stats.spares
-    );
+    assert_eq!(files.list().expect("listed").len() as u64, stats.segments + stats.spares);
     drop((handle, log));
-    assert_eq!(
-        open(&files, Driver::Inline).open_log(1).purged(),
-        Some((100, Bytes::new()))
-    );
+    assert_eq!(open(&files, Driver::Inline).open_log(1).purged(), Some((100, Bytes::new())));
 }
 
 #[test]
 fn the_thread_serves_many_callers_and_ends_with_the_log() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let files = Arc::new(OsFiles::new(folder.path()).expect("made"));
-    let options = LogOptions {
-        segment_bytes: 64 << 10,
-        ..LogOptions::default()
-    };
+    let options = LogOptions { segment_bytes: 64 << 10, ..LogOptions::default() };
     let log = RaftLog::open(files.clone(), options, Driver::Thread).expect("opened");
     std::thread::scope(|scope| {
         for id in 0..8 {
             let handle = log.open_log(id);
             scope.spawn(move || {
                 for index in 1..=100 {
-                    append(&handle, index, &[id as u8; 300])
-                        .recv()
-                        .expect("answered")
-                        .expect("durable");
+                    append(&handle, index, &[id as u8; 300]).recv().expect("answered").expect("durable");
                     if index % 10 == 0 {
                         handle.purge(index - 5, Bytes::new());
                     }
@@ -460,22 +364,13 @@ fn the_thread_serves_many_callers_and_ends_with_the_log() {
     let last = append(&log.open_log(0), 101, b"queued when the log ends");
     let handle = log.open_log(0);
     drop(log);
-    last.recv()
-        .expect("answered")
-        .expect("written before the end");
-    assert!(
-        append(&handle, 102, b"late")
-            .recv()
-            .expect("answered")
-            .is_err()
-    );
+    last.recv().expect("answered").expect("written before the end");
+    assert!(append(&handle, 102, b"late").recv().expect("answered").is_err());
     let log = RaftLog::open(files, options, Driver::Thread).expect("opened again");
     for id in 1..8 {
         assert_eq!(
             log.open_log(id).read(0..u64::MAX).expect("read"),
-            (96..=100)
-                .map(|index| entry(index, &[id as u8; 300]))
-                .collect::<Vec<_>>()
+            (96..=100).map(|index| entry(index, &[id as u8; 300])).collect::<Vec<_>>()
         );
     }
 }

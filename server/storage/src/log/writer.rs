@@ -72,14 +72,10 @@ impl Writer {
             writer.write_buffer(core)?;
             writer.sync(core)?;
             writer.incarnation = next;
-            core.files
-                .sync_dir()
-                .map_err(|error| StorageError::io("syncing the log folder", error))?;
+            core.files.sync_dir().map_err(|error| StorageError::io("syncing the log folder", error))?;
         }
         for segment in &writer.segments {
-            core.segments
-                .write()
-                .insert(segment.sequence, Arc::clone(segment));
+            core.segments.write().insert(segment.sequence, Arc::clone(segment));
         }
         writer.report(core);
         Ok(writer)
@@ -89,12 +85,7 @@ impl Writer {
     ///
     /// # Errors
     /// The failure that must close the log; the batch's callers have not been answered then.
-    pub(super) fn write(
-        &mut self,
-        core: &Core,
-        batch: &[Op],
-        ticket: u64,
-    ) -> Result<(), StorageError> {
+    pub(super) fn write(&mut self, core: &Core, batch: &[Op], ticket: u64) -> Result<(), StorageError> {
         let mut places = Vec::new();
         let mut entries = 0;
         for op in batch {
@@ -149,21 +140,12 @@ impl Writer {
 
     fn put(&mut self, kind: Kind, log: u64, index: u64, payload: &Bytes) {
         let seed = Seed::new(self.active().sequence, self.incarnation);
-        frame::encode(
-            &mut self.buffer,
-            seed,
-            kind,
-            (log, index),
-            self.synced,
-            payload,
-        );
+        frame::encode(&mut self.buffer, seed, kind, (log, index), self.synced, payload);
         self.tail += frame::size(payload.len()) as u32;
     }
 
     fn active(&self) -> &Arc<Segment> {
-        self.segments
-            .back()
-            .expect("there is always a segment to write to")
+        self.segments.back().expect("there is always a segment to write to")
     }
 
     fn write_buffer(&mut self, core: &Core) -> Result<(), StorageError> {
@@ -174,14 +156,9 @@ impl Writer {
         let offset = u64::from(self.tail) - self.buffer.len() as u64;
         let written = segment.file.write_at(offset, &self.buffer);
         written.map_err(|error| {
-            StorageError::io(
-                format!("writing log segment {}", segment::name(segment.sequence)),
-                error,
-            )
+            StorageError::io(format!("writing log segment {}", segment::name(segment.sequence)), error)
         })?;
-        core.meter
-            .bytes
-            .fetch_add(self.buffer.len() as u64, Relaxed);
+        core.meter.bytes.fetch_add(self.buffer.len() as u64, Relaxed);
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_BYTES);
         Ok(())
@@ -191,10 +168,7 @@ impl Writer {
         let segment = self.active();
         let synced = core.meter.time_fsync(|| segment.file.sync_data());
         synced.map_err(|error| {
-            StorageError::io(
-                format!("syncing log segment {}", segment::name(segment.sequence)),
-                error,
-            )
+            StorageError::io(format!("syncing log segment {}", segment::name(segment.sequence)), error)
         })?;
         self.synced = self.tail;
         Ok(())
@@ -202,12 +176,7 @@ impl Writer {
 
     /// Begins the next segment, in a spare file if there is one. All before it is durable; its header is when this
     /// returns.
-    fn begin_segment(
-        &mut self,
-        core: &Core,
-        sequence: u64,
-        previous_end: u32,
-    ) -> Result<(), StorageError> {
+    fn begin_segment(&mut self, core: &Core, sequence: u64, previous_end: u32) -> Result<(), StorageError> {
         let name = segment::name(sequence);
         let failed = |error| StorageError::io(format!("beginning log segment {name}"), error);
         let file = match self.spares.pop() {
@@ -220,10 +189,7 @@ impl Writer {
         file.allocate(core.options.segment_bytes).map_err(failed)?;
         // The name is durable before the header: a file under an old name must not hold a new header.
         core.files.sync_dir().map_err(failed)?;
-        let header = SegmentHeader {
-            sequence,
-            previous_end,
-        };
+        let header = SegmentHeader { sequence, previous_end };
         file.write_at(0, &header.encode()).map_err(failed)?;
         core.meter.time_fsync(|| file.sync_data()).map_err(failed)?;
         core.meter.bytes.fetch_add(u64::from(START), Relaxed);
@@ -283,11 +249,7 @@ impl Writer {
         if oldest > self.segments[0].sequence {
             self.freeable = Some((oldest, ticket));
         }
-        let kept = self
-            .segments
-            .iter()
-            .filter(|segment| segment.sequence >= oldest)
-            .count() as u64;
+        let kept = self.segments.iter().filter(|segment| segment.sequence >= oldest).count() as u64;
         self.moving = kept > core.options.segments_max(live);
     }
 
@@ -300,9 +262,7 @@ impl Writer {
             self.keep_spare(core, segment::name(segment.sequence))?;
         }
         // Before one of them is used again, so that a crash never finds new bytes under an old name.
-        core.files
-            .sync_dir()
-            .map_err(|error| StorageError::io("syncing the log folder", error))?;
+        core.files.sync_dir().map_err(|error| StorageError::io("syncing the log folder", error))?;
         self.report(core);
         Ok(())
     }
@@ -310,13 +270,8 @@ impl Writer {
     /// Keeps a file for the next segment, or removes it when there are enough or it has an odd size.
     fn keep_spare(&mut self, core: &Core, name: String) -> Result<(), StorageError> {
         let failed = |error| StorageError::io(format!("freeing log segment {name}"), error);
-        let length = core
-            .files
-            .open(&name)
-            .and_then(|file| file.length())
-            .map_err(failed)?;
-        let usual =
-            length >= core.options.segment_bytes / 2 && length <= core.options.segment_bytes * 2;
+        let length = core.files.open(&name).and_then(|file| file.length()).map_err(failed)?;
+        let usual = length >= core.options.segment_bytes / 2 && length <= core.options.segment_bytes * 2;
         if self.spares.len() >= core.options.spares_max || !usual {
             return core.files.remove(&name).map_err(failed);
         }
@@ -365,12 +320,7 @@ impl Writer {
             }
             if !frames.is_empty() {
                 // Under the log's lock: the frames must not come behind a truncation that they do not know of.
-                let op = Op {
-                    log: Arc::clone(&log),
-                    frames,
-                    sync: true,
-                    done: None,
-                };
+                let op = Op { log: Arc::clone(&log), frames, sync: true, done: None };
                 if core.push(op).is_err() {
                     moved = 0;
                     break;
@@ -381,13 +331,9 @@ impl Writer {
     }
 
     fn report(&self, core: &Core) {
-        core.meter
-            .segments
-            .store(self.segments.len() as u64, Relaxed);
+        core.meter.segments.store(self.segments.len() as u64, Relaxed);
         core.meter.spares.store(self.spares.len() as u64, Relaxed);
         let files = (self.segments.len() + self.spares.len()) as u64;
-        core.meter
-            .disk_bytes
-            .store(files * core.options.segment_bytes, Relaxed);
+        core.meter.disk_bytes.store(files * core.options.segment_bytes, Relaxed);
     }
 }

@@ -32,12 +32,7 @@ impl Books {
     fn empty() -> Self {
         let state = ShardState::new(CATALOG_SHARD);
         // Noon of some day, so that a day's beginning is neither now nor near.
-        Self {
-            state,
-            rows: Rows::default(),
-            now: 20_000 * DAY + 12 * HOUR,
-            index: 0,
-        }
+        Self { state, rows: Rows::default(), now: 20_000 * DAY + 12 * HOUR, index: 0 }
     }
 
     /// Nodes 1 to 3 in zones a, b, c, and `shards` data shards with a replica on each.
@@ -49,14 +44,8 @@ impl Books {
 
     fn apply(&mut self, command: CatalogCommand) -> CatalogReply {
         self.index += 1;
-        let command = Command {
-            id: self.index.into_id(),
-            body: CommandBody::Catalog(command),
-        };
-        let batch = Batch {
-            leader_stamp: Stamp(self.now),
-            commands: vec![command],
-        };
+        let command = Command { id: self.index.into_id(), body: CommandBody::Catalog(command) };
+        let batch = Batch { leader_stamp: Stamp(self.now), commands: vec![command] };
         let fetched = self.rows.fetch(&[&batch]);
         let applied = apply_batch(&mut self.state, fetched, &batch, self.index);
         let (mut replies, effects) = applied.expect("nothing is damaged");
@@ -150,43 +139,25 @@ fn node(id: u64, zone: &str, state: NodeState) -> NodeRecord {
 }
 
 fn place(replica: u64, node: u64) -> ReplicaPlace {
-    ReplicaPlace {
-        replica: ReplicaId(replica),
-        node: NodeId(node),
-    }
+    ReplicaPlace { replica: ReplicaId(replica), node: NodeId(node) }
 }
 
 fn bootstrap(shards: u32) -> CatalogCommand {
     let nodes = [(1, "a"), (2, "b"), (3, "c")];
     let shard = |id: u32| {
-        let replicas = (1..=3)
-            .map(|on| place(u64::from(id) * 3 + on, on))
-            .collect();
-        ShardRecord {
-            id: ShardId(id),
-            replicas,
-            incoming: vec![],
-        }
+        let replicas = (1..=3).map(|on| place(u64::from(id) * 3 + on, on)).collect();
+        ShardRecord { id: ShardId(id), replicas, incoming: vec![] }
     };
     CatalogCommand::Bootstrap {
-        cluster: ClusterRecord {
-            cluster: 99,
-            region: "us-east-1".to_owned(),
-            account: ACCOUNT,
-        },
-        nodes: nodes
-            .map(|(id, zone)| node(id, zone, NodeState::Up))
-            .to_vec(),
+        cluster: ClusterRecord { cluster: 99, region: "us-east-1".to_owned(), account: ACCOUNT },
+        nodes: nodes.map(|(id, zone)| node(id, zone, NodeState::Up)).to_vec(),
         shards: (0..=shards).map(shard).collect(),
     }
 }
 
 fn on_demand() -> TableDefinition {
     TableDefinition {
-        hash: KeyAttribute {
-            name: "pk".to_owned(),
-            kind: KeyType::S,
-        },
+        hash: KeyAttribute { name: "pk".to_owned(), kind: KeyType::S },
         range: None,
         billing: BillingMode::PayPerRequest,
         throughput: Units::default(),
@@ -199,11 +170,7 @@ fn on_demand() -> TableDefinition {
 
 fn provisioned(read: i64, write: i64) -> TableDefinition {
     let billing = BillingMode::Provisioned;
-    TableDefinition {
-        billing,
-        throughput: Units { read, write },
-        ..on_demand()
-    }
+    TableDefinition { billing, throughput: Units { read, write }, ..on_demand() }
 }
 
 fn create(name: &str, definition: TableDefinition) -> CatalogCommand {
@@ -218,10 +185,7 @@ fn create(name: &str, definition: TableDefinition) -> CatalogCommand {
 }
 
 fn delete(name: &str) -> CatalogCommand {
-    CatalogCommand::DeleteTable {
-        account: ACCOUNT,
-        name: name.to_owned(),
-    }
+    CatalogCommand::DeleteTable { account: ACCOUNT, name: name.to_owned() }
 }
 
 fn limit_text(reply: CatalogReply) -> String {

@@ -17,20 +17,9 @@ fn a_cluster_begins_once() {
     let first = books.catalog().clone();
     assert_eq!(books.apply(bootstrap(2)), CatalogReply::Done);
     assert_eq!(books.catalog(), &first, "again changes nothing");
-    let CatalogCommand::Bootstrap {
-        mut cluster,
-        nodes,
-        shards,
-    } = bootstrap(2)
-    else {
-        unreachable!()
-    };
+    let CatalogCommand::Bootstrap { mut cluster, nodes, shards } = bootstrap(2) else { unreachable!() };
     cluster.cluster = 98;
-    invalid_text(books.apply(CatalogCommand::Bootstrap {
-        cluster,
-        nodes,
-        shards,
-    }));
+    invalid_text(books.apply(CatalogCommand::Bootstrap { cluster, nodes, shards }));
     assert_eq!(books.catalog(), &first);
     assert_eq!(first.data_shards().count(), 2);
     assert_eq!(first.counters.next_node, 4);
@@ -40,44 +29,20 @@ fn a_cluster_begins_once() {
 #[test]
 fn a_bootstrap_that_contradicts_itself_is_refused() {
     let broken = |change: fn(&mut Vec<NodeRecord>, &mut Vec<ShardRecord>)| {
-        let CatalogCommand::Bootstrap {
-            cluster,
-            mut nodes,
-            mut shards,
-        } = bootstrap(1)
-        else {
+        let CatalogCommand::Bootstrap { cluster, mut nodes, mut shards } = bootstrap(1) else {
             unreachable!()
         };
         change(&mut nodes, &mut shards);
         let mut books = Books::empty();
-        let text = invalid_text(books.apply(CatalogCommand::Bootstrap {
-            cluster,
-            nodes,
-            shards,
-        }));
+        let text = invalid_text(books.apply(CatalogCommand::Bootstrap { cluster, nodes, shards }));
         assert_eq!(books.catalog(), &Catalog::default());
         text
     };
-    assert_eq!(
-        broken(|nodes, _| nodes[1].id = NodeId(1)),
-        "two nodes have one id"
-    );
-    assert_eq!(
-        broken(|nodes, _| drop(nodes.pop())),
-        "a replica is on a node that is no member"
-    );
-    assert_eq!(
-        broken(|_, shards| drop(shards.remove(0))),
-        "shards need distinct ids, one of them 0"
-    );
-    assert_eq!(
-        broken(|_, shards| shards[1].id = ShardId(u32::MAX)),
-        "shard id 4294967295 is reserved"
-    );
-    assert_eq!(
-        broken(|_, shards| shards[1].replicas[0].replica = ReplicaId(1)),
-        "two replicas have one id"
-    );
+    assert_eq!(broken(|nodes, _| nodes[1].id = NodeId(1)), "two nodes have one id");
+    assert_eq!(broken(|nodes, _| drop(nodes.pop())), "a replica is on a node that is no member");
+    assert_eq!(broken(|_, shards| drop(shards.remove(0))), "shards need distinct ids, one of them 0");
+    assert_eq!(broken(|_, shards| shards[1].id = ShardId(u32::MAX)), "shard id 4294967295 is reserved");
+    assert_eq!(broken(|_, shards| shards[1].replicas[0].replica = ReplicaId(1)), "two replicas have one id");
     assert_eq!(
         broken(|_, shards| shards[1].replicas[0].replica = ReplicaId(u64::MAX)),
         "the highest id is not to be used"
@@ -97,74 +62,35 @@ fn join(token: u128, zone: &str, replaces: Option<u64>) -> CatalogCommand {
 #[test]
 fn a_stand_in_takes_over_copy_by_copy() {
     let mut books = Books::with_shards(2);
-    let CatalogReply::Node(new) = books.apply(join(7, "b", Some(2))) else {
-        panic!("not admitted")
-    };
+    let CatalogReply::Node(new) = books.apply(join(7, "b", Some(2))) else { panic!("not admitted") };
     assert_eq!((new.id, new.state), (NodeId(4), NodeState::Joining));
     let after = books.catalog().clone();
-    assert_eq!(
-        books.apply(join(7, "b", Some(2))),
-        CatalogReply::Node(new),
-        "the same token"
-    );
+    assert_eq!(books.apply(join(7, "b", Some(2))), CatalogReply::Node(new), "the same token");
     assert_eq!(books.catalog(), &after);
     for (shard, replica, old) in [(0, 10, 2), (1, 11, 5), (2, 12, 8)] {
-        let record = books
-            .catalog()
-            .shard(ShardId(shard))
-            .expect("there")
-            .clone();
+        let record = books.catalog().shard(ShardId(shard)).expect("there").clone();
         assert_eq!(record.incoming, [(place(replica, 4), Some(ReplicaId(old)))]);
-        let placed = CatalogCommand::ReplicaPlaced {
-            shard: ShardId(shard),
-            replica: ReplicaId(replica),
-        };
+        let placed = CatalogCommand::ReplicaPlaced { shard: ShardId(shard), replica: ReplicaId(replica) };
         assert_eq!(books.apply(placed.clone()), CatalogReply::Done);
-        let record = books
-            .catalog()
-            .shard(ShardId(shard))
-            .expect("there")
-            .clone();
+        let record = books.catalog().shard(ShardId(shard)).expect("there").clone();
         assert_eq!(record.replicas[1], place(replica, 4));
         assert_eq!((record.replicas.len(), record.incoming.len()), (3, 0));
         let version = books.catalog().version();
         assert_eq!(books.apply(placed), CatalogReply::Done, "again");
         assert_eq!(books.catalog().version(), version);
     }
-    let unknown = CatalogCommand::ReplicaPlaced {
-        shard: ShardId(1),
-        replica: ReplicaId(5),
-    };
-    assert_eq!(
-        books.apply(unknown),
-        CatalogReply::NotFound,
-        "the old one is out"
-    );
+    let unknown = CatalogCommand::ReplicaPlaced { shard: ShardId(1), replica: ReplicaId(5) };
+    assert_eq!(books.apply(unknown), CatalogReply::NotFound, "the old one is out");
     let states = |books: &mut Books, command| match books.apply(command) {
         CatalogReply::Node(node) => node.state,
         other => panic!("not a node: {other:?}"),
     };
-    assert_eq!(
-        states(&mut books, CatalogCommand::NodeUp { node: NodeId(4) }),
-        NodeState::Up
-    );
-    assert_eq!(
-        states(&mut books, CatalogCommand::NodeUp { node: NodeId(4) }),
-        NodeState::Up
-    );
-    assert_eq!(
-        states(&mut books, CatalogCommand::NodeLeft { node: NodeId(2) }),
-        NodeState::Left
-    );
-    assert_eq!(
-        states(&mut books, CatalogCommand::NodeLeft { node: NodeId(2) }),
-        NodeState::Left
-    );
+    assert_eq!(states(&mut books, CatalogCommand::NodeUp { node: NodeId(4) }), NodeState::Up);
+    assert_eq!(states(&mut books, CatalogCommand::NodeUp { node: NodeId(4) }), NodeState::Up);
+    assert_eq!(states(&mut books, CatalogCommand::NodeLeft { node: NodeId(2) }), NodeState::Left);
+    assert_eq!(states(&mut books, CatalogCommand::NodeLeft { node: NodeId(2) }), NodeState::Left);
     invalid_text(books.apply(CatalogCommand::NodeUp { node: NodeId(2) }));
-    for nobody in [
-        CatalogCommand::NodeUp { node: NodeId(9) },
-        CatalogCommand::NodeLeft { node: NodeId(9) },
-    ] {
+    for nobody in [CatalogCommand::NodeUp { node: NodeId(9) }, CatalogCommand::NodeLeft { node: NodeId(9) }] {
         assert_eq!(books.apply(nobody), CatalogReply::NotFound);
     }
 }
@@ -175,14 +101,8 @@ fn a_stand_in_that_is_lost_is_superseded() {
     books.apply(join(1, "b", Some(2)));
     // Another for the same node: the first one's replicas will never come.
     books.apply(join(2, "b", Some(2)));
-    let incoming = |books: &Books, shard| {
-        books
-            .catalog()
-            .shard(ShardId(shard))
-            .expect("there")
-            .incoming
-            .clone()
-    };
+    let incoming =
+        |books: &Books, shard| books.catalog().shard(ShardId(shard)).expect("there").incoming.clone();
     assert_eq!(incoming(&books, 0), [(place(9, 5), Some(ReplicaId(2)))]);
     assert_eq!(incoming(&books, 1), [(place(10, 5), Some(ReplicaId(5)))]);
     // One for the second stand-in itself.
@@ -195,21 +115,11 @@ fn a_stand_in_that_is_lost_is_superseded() {
 fn a_stand_in_stands_in_the_same_zone() {
     let mut books = Books::with_shards(1);
     let text = invalid_text(books.apply(join(1, "a", Some(2))));
-    assert_eq!(
-        text,
-        "node 2 is in zone b, so a node in zone a cannot replace it"
-    );
+    assert_eq!(text, "node 2 is in zone b, so a node in zone a cannot replace it");
     assert_eq!(books.apply(join(1, "a", Some(9))), CatalogReply::NotFound);
-    let CatalogReply::Node(new) = books.apply(join(1, "d", None)) else {
-        panic!("not admitted")
-    };
+    let CatalogReply::Node(new) = books.apply(join(1, "d", None)) else { panic!("not admitted") };
     assert_eq!(new.id, NodeId(4), "refusals spend no id");
-    assert!(
-        books
-            .catalog()
-            .shards()
-            .all(|shard| shard.incoming.is_empty())
-    );
+    assert!(books.catalog().shards().all(|shard| shard.incoming.is_empty()));
     assert_eq!(books.catalog().joined(1), Some(&new));
 }
 

@@ -28,20 +28,13 @@ impl Shard {
     /// Shard 1, with the whole of table 7 (`pk` S, `sk` N).
     fn with_table() -> Self {
         let mut shard = Self::empty(1);
-        let open = CommandBody::SpanOpen {
-            schema: table(),
-            interval: HashInterval::ALL,
-        };
+        let open = CommandBody::SpanOpen { schema: table(), interval: HashInterval::ALL };
         assert_eq!(shard.apply(vec![open]), [ReplyBody::SpanDone]);
         shard
     }
 
     fn empty(shard: u32) -> Self {
-        Self {
-            state: ShardState::new(ShardId(shard)),
-            rows: Rows::default(),
-            index: 0,
-        }
+        Self { state: ShardState::new(ShardId(shard)), rows: Rows::default(), index: 0 }
     }
 
     fn apply(&mut self, bodies: Vec<CommandBody>) -> Vec<ReplyBody> {
@@ -70,12 +63,7 @@ impl Shard {
     fn item(&self, partition: &str, sort: i64) -> Option<Item> {
         let key = item_key(table().table, &key(&table(), partition, sort));
         let sealed = self.rows.0.get(&(Family::Items, key))?;
-        Some(
-            StoredItem::open(sealed)
-                .expect("intact")
-                .item()
-                .expect("decodes"),
-        )
+        Some(StoredItem::open(sealed).expect("intact").item().expect("decodes"))
     }
 
     fn counters(&self) -> (u64, u64) {
@@ -90,16 +78,8 @@ fn table() -> TableSchema {
 
 fn batch(bodies: Vec<CommandBody>) -> Batch {
     let commands = bodies.into_iter().enumerate();
-    let commands = commands
-        .map(|(i, body)| Command {
-            id: CommandId(i as u128),
-            body,
-        })
-        .collect();
-    Batch {
-        leader_stamp: LEADER,
-        commands,
-    }
+    let commands = commands.map(|(i, body)| Command { id: CommandId(i as u128), body }).collect();
+    Batch { leader_stamp: LEADER, commands }
 }
 
 fn write(partition: &str, sort: i64, action: Action) -> Write {
@@ -143,22 +123,12 @@ fn a_panic_is_set_aside_alike_everywhere() {
     assert!(matches!(replies[2], ReplyBody::Written(_)));
     assert_eq!(one.state.poisoned(), 1);
     assert_eq!(other.apply(bodies()), replies);
-    assert_eq!(
-        (one.state.hash(), &one.rows),
-        (other.state.hash(), &other.rows)
-    );
+    assert_eq!((one.state.hash(), &one.rows), (other.state.hash(), &other.rows));
 
-    let place = Key::Poison {
-        shard: ShardId(1),
-        index: 2,
-        n: 1,
-    };
+    let place = Key::Poison { shard: ShardId(1), index: 2, n: 1 };
     let sealed = &one.rows.0[&(Family::Meta, place.encode())];
     let row: PoisonRow = codec::open_row(sealed).expect("a poison row");
-    assert_eq!(
-        (row.command, row.text.as_str()),
-        (CommandId(1), "planted panic")
-    );
+    assert_eq!((row.command, row.text.as_str()), (CommandId(1), "planted panic"));
     assert_eq!(row.what, "00000000000000000000000000000001: planted panic");
     assert_eq!(row.stamp, Stamp(LEADER.0 + 3));
 }
@@ -172,17 +142,8 @@ fn a_write_that_contradicts_its_key_is_set_aside() {
     let other_item = write("a", 1, put("b", 1, &[]).action);
     let mut no_sort = put("a", 1, &[]);
     no_sort.key.sort = None;
-    let bodies = [elsewhere, other_item, no_sort]
-        .map(CommandBody::Write)
-        .to_vec();
-    assert_eq!(
-        shard.apply(bodies),
-        [
-            ReplyBody::Poisoned,
-            ReplyBody::Poisoned,
-            ReplyBody::Poisoned
-        ]
-    );
+    let bodies = [elsewhere, other_item, no_sort].map(CommandBody::Write).to_vec();
+    assert_eq!(shard.apply(bodies), [ReplyBody::Poisoned, ReplyBody::Poisoned, ReplyBody::Poisoned]);
     assert_eq!((shard.state.poisoned(), shard.counters()), (3, (0, 0)));
     assert_eq!(shard.rows.0.len(), before + 3, "their records, and no item");
 }
@@ -192,14 +153,8 @@ fn stamps_go_up_whatever_leaders_say() {
     let mut shard = Shard::with_table();
     let mut last = shard.state.last_stamp();
     for leader in [LEADER, Stamp(5), Stamp(u64::MAX), Stamp(0)] {
-        let bodies = vec![
-            CommandBody::Write(put("a", 1, &[])),
-            CommandBody::PlantedPanic,
-        ];
-        let replies = shard.apply_batch(&Batch {
-            leader_stamp: leader,
-            ..batch(bodies)
-        });
+        let bodies = vec![CommandBody::Write(put("a", 1, &[])), CommandBody::PlantedPanic];
+        let replies = shard.apply_batch(&Batch { leader_stamp: leader, ..batch(bodies) });
         for reply in replies {
             assert!(reply.stamp > last);
             last = reply.stamp;
@@ -210,29 +165,14 @@ fn stamps_go_up_whatever_leaders_say() {
 
 #[test]
 fn catalog_commands_apply_in_the_catalogs_shard_alone() {
-    let cluster = ClusterRecord {
-        cluster: 1,
-        region: "us-east-1".to_owned(),
-        account: 0,
-    };
+    let cluster = ClusterRecord { cluster: 1, region: "us-east-1".to_owned(), account: 0 };
     let bootstrap = || {
-        let shard = crate::catalog::ShardRecord {
-            id: ShardId(0),
-            replicas: vec![],
-            incoming: vec![],
-        };
+        let shard = crate::catalog::ShardRecord { id: ShardId(0), replicas: vec![], incoming: vec![] };
         let (cluster, nodes) = (cluster.clone(), Vec::new());
-        CommandBody::Catalog(CatalogCommand::Bootstrap {
-            cluster,
-            nodes,
-            shards: vec![shard],
-        })
+        CommandBody::Catalog(CatalogCommand::Bootstrap { cluster, nodes, shards: vec![shard] })
     };
     let done = ReplyBody::Catalog(crate::catalog::CatalogReply::Done);
-    assert_eq!(
-        Shard::empty(1).apply(vec![bootstrap()]),
-        [ReplyBody::NotMine]
-    );
+    assert_eq!(Shard::empty(1).apply(vec![bootstrap()]), [ReplyBody::NotMine]);
     let mut catalog = Shard::empty(0);
     for _ in 0..2 {
         assert_eq!(catalog.apply(vec![bootstrap()])[0], done);
@@ -245,10 +185,7 @@ fn catalog_commands_apply_in_the_catalogs_shard_alone() {
 fn damage_stops_the_batch_before_anything_is_written() {
     let mut shard = Shard::with_table();
     shard.write(put("a", 1, &[]));
-    let place = (
-        Family::Items,
-        item_key(table().table, &key(&table(), "a", 1)),
-    );
+    let place = (Family::Items, item_key(table().table, &key(&table(), "a", 1)));
     let sealed = shard.rows.0[&place].to_vec();
     let entry = batch(vec![CommandBody::Write(write("a", 1, Action::Delete))]);
     let mut apply = |value: Vec<u8>| {
@@ -269,12 +206,7 @@ fn damage_stops_the_batch_before_anything_is_written() {
 #[test]
 fn a_later_machines_rows_are_refused() {
     let mut shard = Shard::with_table();
-    let row = MachineRow {
-        machine_version: MACHINE_VERSION + 1,
-        last_stamp: Stamp(1),
-        poisoned: 0,
-        hash: 0,
-    };
+    let row = MachineRow { machine_version: MACHINE_VERSION + 1, last_stamp: Stamp(1), poisoned: 0, hash: 0 };
     let place = (Family::Meta, Key::Machine(ShardId(1)).encode());
     shard.rows.0.insert(place, codec::seal_row(&row));
     let Err(ViewError::Corrupt(error)) = ShardState::load(ShardId(1), &shard.rows) else {
@@ -303,16 +235,7 @@ fn the_hash_is_fixed() {
         CommandBody::PlantedPanic,
     ]);
     hashes.push(shard.state.hash());
-    shard.apply(vec![CommandBody::SpanDrop {
-        table: table().table,
-    }]);
+    shard.apply(vec![CommandBody::SpanDrop { table: table().table }]);
     hashes.push(shard.state.hash());
-    assert_eq!(
-        hashes,
-        [
-            7947055378202837778,
-            17562360475922781694,
-            8410557762180143397
-        ]
-    );
+    assert_eq!(hashes, [7947055378202837778, 17562360475922781694, 8410557762180143397]);
 }

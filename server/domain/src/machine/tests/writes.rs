@@ -5,20 +5,12 @@ use super::*;
 #[test]
 fn a_put_is_stored_with_its_stamp_and_counted() {
     let mut shard = Shard::with_table();
-    let replies = shard.apply_batch(&batch(vec![CommandBody::Write(put(
-        "a",
-        1,
-        &[("v", s("xy"))],
-    ))]));
+    let replies = shard.apply_batch(&batch(vec![CommandBody::Write(put("a", 1, &[("v", s("xy"))]))]));
     // pk + "a", sk + 1 (two bytes), v + "xy"
     let size = 3 + 4 + 3;
     assert_eq!(
         replies[0].body,
-        ReplyBody::Written(Written {
-            attributes: None,
-            old_size: 0,
-            new_size: size
-        })
+        ReplyBody::Written(Written { attributes: None, old_size: 0, new_size: size })
     );
     assert_eq!(shard.counters(), (1, size));
     let key = item_key(table().table, &key(&table(), "a", 1));
@@ -40,10 +32,7 @@ fn a_put_is_stored_with_its_stamp_and_counted() {
 fn deleting_nothing_succeeds_and_changes_nothing() {
     let mut shard = Shard::with_table();
     let hash = shard.state.hash();
-    assert_eq!(
-        written(shard.write(write("a", 1, Action::Delete))),
-        Written::default()
-    );
+    assert_eq!(written(shard.write(write("a", 1, Action::Delete))), Written::default());
     assert_eq!(shard.state.hash(), hash);
 }
 
@@ -51,73 +40,36 @@ fn deleting_nothing_succeeds_and_changes_nothing() {
 fn later_commands_of_an_entry_see_the_earlier_ones() {
     let mut shard = Shard::with_table();
     let add = || {
-        let mut write = write(
-            "a",
-            1,
-            Action::Update(update("ADD c :one", &[(":one", n(1))])),
-        );
+        let mut write = write("a", 1, Action::Update(update("ADD c :one", &[(":one", n(1))])));
         write.returns = ReturnValues::UpdatedNew;
         CommandBody::Write(write)
     };
     let replies = shard.apply(vec![add(), add(), add()]);
-    let counts: Vec<_> = replies
-        .into_iter()
-        .map(|reply| written(reply).attributes)
-        .collect();
-    assert_eq!(
-        counts,
-        [1, 2, 3].map(|count| Some(item(&[("c", n(count))])))
-    );
+    let counts: Vec<_> = replies.into_iter().map(|reply| written(reply).attributes).collect();
+    assert_eq!(counts, [1, 2, 3].map(|count| Some(item(&[("c", n(count))]))));
 }
 
 #[test]
 fn a_false_condition_changes_nothing_and_says_what_it_saw() {
     let mut shard = Shard::with_table();
     let exists = || Some(condition("attribute_exists(pk)", &[]));
-    let on_nothing = Write {
-        condition: exists(),
-        old_on_failure: true,
-        ..put("a", 1, &[])
-    };
-    let failed = ReplyBody::ConditionFailed {
-        item: None,
-        old_size: 0,
-        new_size: 7,
-    };
+    let on_nothing = Write { condition: exists(), old_on_failure: true, ..put("a", 1, &[]) };
+    let failed = ReplyBody::ConditionFailed { item: None, old_size: 0, new_size: 7 };
     assert_eq!(shard.write(on_nothing), failed);
     assert_eq!(shard.counters(), (0, 0));
 
     shard.write(put("a", 1, &[("v", s("x"))]));
     let is_y = || Some(condition("v = :y", &[(":y", s("y"))]));
     let hash = shard.state.hash();
-    let failed = |item| ReplyBody::ConditionFailed {
-        item,
-        old_size: 9,
-        new_size: 0,
-    };
-    let delete = Write {
-        condition: is_y(),
-        ..write("a", 1, Action::Delete)
-    };
+    let failed = |item| ReplyBody::ConditionFailed { item, old_size: 9, new_size: 0 };
+    let delete = Write { condition: is_y(), ..write("a", 1, Action::Delete) };
     assert_eq!(shard.write(delete.clone()), failed(None));
-    let told = Write {
-        old_on_failure: true,
-        ..delete
-    };
+    let told = Write { old_on_failure: true, ..delete };
     assert_eq!(shard.write(told), failed(shard.item("a", 1)));
     let bump = Action::Update(update("SET v = :z", &[(":z", s("z"))]));
-    assert_eq!(
-        shard.write(Write {
-            condition: is_y(),
-            ..write("a", 1, bump)
-        }),
-        failed(None)
-    );
+    assert_eq!(shard.write(Write { condition: is_y(), ..write("a", 1, bump) }), failed(None));
     assert_eq!(shard.state.hash(), hash);
-    let held = Write {
-        condition: exists(),
-        ..write("a", 1, Action::Delete)
-    };
+    let held = Write { condition: exists(), ..write("a", 1, Action::Delete) };
     assert_eq!(written(shard.write(held)).old_size, 9);
 }
 
@@ -126,10 +78,7 @@ fn an_update_of_nothing_begins_with_the_key() {
     let mut shard = Shard::with_table();
     let bare = Action::Update(update("REMOVE v", &[]));
     assert_eq!(written(shard.write(write("a", 1, bare))).new_size, 7);
-    assert_eq!(
-        shard.item("a", 1),
-        Some(item(&[("pk", s("a")), ("sk", n(1))]))
-    );
+    assert_eq!(shard.item("a", 1), Some(item(&[("pk", s("a")), ("sk", n(1))])));
     assert_eq!(shard.counters(), (1, 7));
 }
 
@@ -138,11 +87,7 @@ fn images_are_what_was_asked_for() {
     let mut shard = Shard::with_table();
     let mut ask = |returns, text: &str| {
         let action = Action::Update(update(text, &[(":v", n(5))]));
-        written(shard.write(Write {
-            returns,
-            ..write("a", 1, action)
-        }))
-        .attributes
+        written(shard.write(Write { returns, ..write("a", 1, action) })).attributes
     };
     let key = [("pk", s("a")), ("sk", n(1))];
     let with = |more: &[(&str, AttributeValue)]| {
@@ -151,39 +96,17 @@ fn images_are_what_was_asked_for() {
         Some(all)
     };
     assert_eq!(ask(ReturnValues::AllOld, "SET v = :v"), None, "created");
-    assert_eq!(
-        ask(ReturnValues::UpdatedOld, "SET w = :v"),
-        None,
-        "was not there"
-    );
-    assert_eq!(
-        ask(ReturnValues::UpdatedOld, "SET w = v + :v"),
-        Some(item(&[("w", n(5))]))
-    );
-    assert_eq!(
-        ask(ReturnValues::UpdatedNew, "SET w = w + :v"),
-        Some(item(&[("w", n(15))]))
-    );
-    assert_eq!(
-        ask(ReturnValues::AllNew, "SET v = :v"),
-        with(&[("v", n(5)), ("w", n(15))])
-    );
+    assert_eq!(ask(ReturnValues::UpdatedOld, "SET w = :v"), None, "was not there");
+    assert_eq!(ask(ReturnValues::UpdatedOld, "SET w = v + :v"), Some(item(&[("w", n(5))])));
+    assert_eq!(ask(ReturnValues::UpdatedNew, "SET w = w + :v"), Some(item(&[("w", n(15))])));
+    assert_eq!(ask(ReturnValues::AllNew, "SET v = :v"), with(&[("v", n(5)), ("w", n(15))]));
     assert_eq!(ask(ReturnValues::None, "SET v = :v"), None);
-    assert_eq!(
-        ask(ReturnValues::AllOld, "SET v = :v"),
-        with(&[("v", n(5)), ("w", n(15))])
-    );
-    let old = |action| Write {
-        returns: ReturnValues::AllOld,
-        ..write("a", 1, action)
-    };
+    assert_eq!(ask(ReturnValues::AllOld, "SET v = :v"), with(&[("v", n(5)), ("w", n(15))]));
+    let old = |action| Write { returns: ReturnValues::AllOld, ..write("a", 1, action) };
     let was = with(&[("v", n(5)), ("w", n(15))]);
     let put = put("a", 1, &[]);
     assert_eq!(written(shard.write(old(put.action))).attributes, was);
-    assert_eq!(
-        written(shard.write(old(Action::Delete))).attributes,
-        with(&[])
-    );
+    assert_eq!(written(shard.write(old(Action::Delete))).attributes, with(&[]));
     assert_eq!(written(shard.write(old(Action::Delete))).attributes, None);
 }
 
@@ -195,10 +118,7 @@ fn what_an_item_may_not_become_is_refused() {
         other => panic!("not refused: {other:?}"),
     };
     let fits = s(&"x".repeat(400 * 1024 - 7 - 1));
-    assert_eq!(
-        written(shard.write(put("a", 1, &[("v", fits)]))).new_size,
-        400 * 1024
-    );
+    assert_eq!(written(shard.write(put("a", 1, &[("v", fits)]))).new_size, 400 * 1024);
     let larger = s(&"x".repeat(400 * 1024 - 7));
     assert_eq!(
         invalid(shard.write(put("a", 1, &[("v", larger)]))),
@@ -220,15 +140,9 @@ fn what_an_item_may_not_become_is_refused() {
         "One or more parameter values were invalid: Cannot update attribute sk. This attribute is part of the key"
     );
     let nested = |levels| (0..levels).fold(n(1), |inner, _| AttributeValue::L(vec![inner]));
-    assert!(matches!(
-        shard.write(put("c", 1, &[("v", nested(32))])),
-        ReplyBody::Written(_)
-    ));
+    assert!(matches!(shard.write(put("c", 1, &[("v", nested(32))])), ReplyBody::Written(_)));
     let text = "Nesting Levels have exceeded supported limits";
-    assert_eq!(
-        invalid(shard.write(put("c", 1, &[("v", nested(33))]))),
-        text
-    );
+    assert_eq!(invalid(shard.write(put("c", 1, &[("v", nested(33))]))), text);
     let wrapped = Action::Update(update("SET v = list_append(v, :l)", &[(":l", nested(33))]));
     assert_eq!(invalid(shard.write(write("c", 1, wrapped))), text);
     assert_eq!(shard.counters().0, 2);
