@@ -2,14 +2,14 @@
 # Runs every test, part by part; each prints its name and its time, and all of them run even where one fails.
 # Needs the environment of deploy/build/setup.sh; `make test` brings it.
 #
-# usage: tests/run.sh [PART ...]     parts: rust scripts sdk faults (default: all)
+# usage: tests/run.sh [PART ...]     parts: rust scripts sdk upgrade faults (default: all)
 #
 # The last line counts the cases of the suites that are not cargo's own: 'N passed, N failed'.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
 parts=("$@")
-[ "${#parts[@]}" -eq 0 ] && parts=(rust scripts sdk faults)
+[ "${#parts[@]}" -eq 0 ] && parts=(rust scripts sdk upgrade faults)
 target=${CARGO_TARGET_DIR:-target}
 counts=$(mktemp)
 trap 'rm -f "$counts"' EXIT
@@ -60,5 +60,6 @@ python=${TRILITH_PYTHON:-python3}
 wanted rust && part "unit, property and simulation tests" cargo test --workspace --quiet
 wanted scripts && part "golden request scripts" "$python" -m tests.scripts
 wanted sdk && part "SDKs and the AWS CLI" "$python" -m tests.sdk
+wanted upgrade && part "data folders of earlier versions" "$python" -m tests.upgrade
 wanted faults && part "faults on real processes" "$python" -m tests.faults
 finish

@@ -1,0 +1,1 @@
+"""Data folders of earlier versions, opened by this one."""
