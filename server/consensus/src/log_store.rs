@@ -26,8 +26,6 @@ use crate::codec::{
 };
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
-/// Bytes of decoded entries kept for one replica.
-const CACHE_BYTES: usize = 2 * 1024 * 1024;
 /// Entries handed out by one read at the most; openraft asks again for more.
 const READ_BYTES: u64 = 1024 * 1024;
 
@@ -40,6 +38,8 @@ pub struct LogStore {
 
 #[derive(Default)]
 struct Cache {
+    /// Bytes of entries to keep; one entry is always kept.
+    budget: usize,
     /// Consecutive indexes.
     entries: VecDeque<(Entry, usize)>,
     bytes: usize,
@@ -59,7 +59,7 @@ impl Cache {
         }
         self.entries.push_back((entry, size));
         self.bytes += size;
-        while self.bytes > CACHE_BYTES && self.entries.len() > 1 {
+        while self.bytes > self.budget && self.entries.len() > 1 {
             if let Some((_, size)) = self.entries.pop_front() {
                 self.bytes -= size;
             }
@@ -106,9 +106,10 @@ fn size_of(entry: &Entry) -> usize {
 }
 
 impl LogStore {
-    /// On top of one replica's log handle.
-    pub fn new(log: LogHandle) -> Self {
-        Self { log, cache: Arc::default() }
+    /// On top of one replica's log handle, keeping about `kept_bytes` of recent entries decoded.
+    pub fn new(log: LogHandle, kept_bytes: usize) -> Self {
+        let cache = Cache { budget: kept_bytes, ..Cache::default() };
+        Self { log, cache: Arc::new(Mutex::new(cache)) }
     }
 
     /// Whether this replica ever voted: a replica with a past must withhold its vote after a start.
@@ -116,9 +117,24 @@ impl LogStore {
         self.log.vote().is_some()
     }
 
+    /// Index of the last entry purged.
+    pub(crate) fn purged_index(&self) -> Option<u64> {
+        self.log.purged().map(|(index, _)| index)
+    }
+
+    /// Index of the last entry, purged or not.
+    pub(crate) fn last_index(&self) -> Option<u64> {
+        self.log.last_index().or(self.purged_index())
+    }
+
     /// Bytes of the log that are not purged: what decides when to purge.
     pub(crate) fn live_bytes(&self) -> u64 {
         self.log.live_bytes()
+    }
+
+    /// The first entry that is still at hand in memory.
+    pub(crate) fn first_cached(&self) -> Option<u64> {
+        self.cache.lock().first()
     }
 
     fn read(&self, start: u64, end: u64, max_bytes: u64) -> io::Result<Vec<Entry>> {

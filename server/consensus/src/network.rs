@@ -25,6 +25,10 @@ use crate::message::{RaftRequest, RaftResponse, SnapshotChunk};
 use crate::snapshot::SnapshotData;
 use crate::types::{Place, SnapshotMeta, TypeConfig, Vote};
 
+/// How long a snapshot's sender waits until a chunk is staged, before it begins anew: a chunk that was lost must not
+/// hold up a laggard for as long as a whole install may take.
+const CHUNK_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A message to a node.
 #[derive(Clone, Debug)]
 pub enum PeerRequest {
@@ -213,7 +217,9 @@ impl PeerClient {
                 rows_total,
             };
             sequence += 1;
-            let response = self.call(RaftRequest::Snapshot(chunk), ttl).await.map_err(|error| match error {
+            // Only the last answer waits for the install.
+            let patience = if last { ttl } else { ttl.min(CHUNK_PATIENCE) };
+            let response = self.call(RaftRequest::Snapshot(chunk), patience).await.map_err(|error| match error {
                 RPCError::Unreachable(e) => StreamingError::Unreachable(e),
                 RPCError::Network(e) => StreamingError::Network(e),
                 other => StreamingError::Network(NetworkError::new(&other)),

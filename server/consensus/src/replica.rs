@@ -26,7 +26,7 @@ use crate::propose::{self, Waiting};
 use crate::settings::RaftSettings;
 use crate::snapshot::Receiver;
 use crate::state_machine::{Applied, StateMachine};
-use crate::types::{Place, Raft};
+use crate::types::{LogId, Place, Raft};
 
 /// Who a replica is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,13 +127,14 @@ impl Replica {
         vote_wait: bool,
     ) -> Result<Self, ReadError> {
         let storage = |error: std::io::Error| ReadError::Storage(error.to_string());
-        let log = LogStore::new(log);
+        let log = LogStore::new(log, around.settings.log_kept_bytes);
         let gate = if vote_wait && around.settings.vote_wait && log.has_voted() {
             VoteGate::closed_for(around.settings.vote_wait_time())
         } else {
             VoteGate::open()
         };
         let machine = StateMachine::open(name, Arc::clone(&around.engine)).map_err(storage)?;
+        machine.check_against(&log).map_err(storage)?;
         let applied = machine.applied();
         let network =
             Network { transport: Arc::clone(&around.transport), transfers: Arc::clone(&around.transfers) };
@@ -370,17 +371,43 @@ impl Replica {
         self.inner.lease.mark_transfer(self.leader_view().term);
     }
 
-    /// Purges the log up to what is applied, if it has grown beyond its bound. State is synced first.
+    /// One step of keeping the log below `bound` bytes: lets it go up to the last snapshot mark, except for the recent
+    /// entries that are cached anyway and spare a laggard a snapshot; and sets a new mark, which syncs state first.
     pub async fn compact_if_large(&self, bound: u64) {
-        if self.inner.log.live_bytes() >= bound {
+        if self.inner.log.live_bytes() < bound {
+            return;
+        }
+        let (marked, purged, applied) = {
+            let metrics = self.inner.raft.metrics();
+            let metrics = metrics.borrow_watched();
+            let index = |id: &Option<LogId>| id.as_ref().map_or(0, |id| id.index());
+            (index(&metrics.snapshot), index(&metrics.purged), index(&metrics.last_applied))
+        };
+        let kept_from = self.inner.log.first_cached().unwrap_or(u64::MAX);
+        let upto = marked.min(kept_from.saturating_sub(1));
+        if upto > purged {
+            // A stopped replica has nothing to purge.
+            let _ = self.inner.raft.trigger().purge_log(upto).await;
+        }
+        if applied > marked {
             self.compact().await;
         }
     }
 
-    /// Makes applied state durable, then lets the log go up to it (less what is kept for laggards).
+    /// Makes applied state durable and marks it as a snapshot, up to which the log may go.
     pub async fn compact(&self) {
         // A stopped replica has nothing to compact.
         let _ = self.inner.raft.trigger().snapshot().await;
+    }
+
+    /// Marks and purges until nothing is left to purge.
+    #[cfg(test)]
+    pub(crate) async fn purge_fully(&self) {
+        let target = self.applied().index().min(self.inner.log.first_cached().unwrap_or(u64::MAX) - 1);
+        while self.status().purged < target {
+            self.compact_if_large(0).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Stops the replica; everything it acknowledged stays.

@@ -26,8 +26,9 @@ pub struct RaftSettings {
     pub entries_in_flight: usize,
     /// Log bytes of one replica after which its applied entries are purged.
     pub log_bytes: u64,
-    /// Entries kept behind the purge point, so that a short outage never needs a snapshot.
-    pub log_keep: u64,
+    /// Bytes of recent entries that stay decoded in memory and behind the purge point, so that a short outage never
+    /// needs a snapshot.
+    pub log_kept_bytes: usize,
     /// Commands that may wait for one shard; more are refused at once as overload.
     pub queue: usize,
 }
@@ -43,7 +44,7 @@ impl Default for RaftSettings {
             entry_bytes: 256 * 1024,
             entries_in_flight: 1,
             log_bytes: 4 * 1024 * 1024,
-            log_keep: 200,
+            log_kept_bytes: 1024 * 1024,
             queue: 4_096,
         }
     }
@@ -88,7 +89,8 @@ impl RaftSettings {
             install_snapshot_timeout: 60_000,
             max_payload_entries: 64,
             snapshot_policy: SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: self.log_keep,
+            // Purging is ours (`Replica::compact_if_large`): by bytes, not by a number of entries.
+            max_in_snapshot_log_to_keep: u64::MAX,
             purge_batch_size: 1,
             api_channel_size: Some(1_024),
             notification_channel_size: Some(1_024),

@@ -31,6 +31,7 @@ use trilith_values::ShardId;
 
 use crate::codec::{AppliedBytes, damaged, decode, encode};
 use crate::error::ReadError;
+use crate::log_store::LogStore;
 use crate::replica::ReplicaName;
 use crate::snapshot::{self, SnapshotData, ranges_of};
 use crate::types::{LogId, Replies, SnapshotMeta, StoredMembership, TypeConfig};
@@ -206,6 +207,28 @@ impl StateMachine {
         Arc::clone(&self.applied)
     }
 
+    /// Makes sure that log and state can go on together.
+    ///
+    /// State may be ahead of the log, as applying waits for a quorum and not for this disk. openraft then lets the
+    /// log go up to the state, so the state must be durable first.
+    ///
+    /// # Errors
+    /// When the log was purged beyond the state: rows were lost, and with them acknowledged writes.
+    pub(crate) fn check_against(&self, log: &LogStore) -> io::Result<()> {
+        let applied = self.last.as_ref().map(|id| id.index());
+        if log.purged_index() > applied {
+            return Err(damaged(format!(
+                "the log of replica {} begins after entry {:?}, its state ends with {applied:?}: rows were lost",
+                self.applied.name.replica,
+                log.purged_index(),
+            )));
+        }
+        if log.last_index() < applied {
+            self.applied.engine.sync().map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
     /// Applies one entry: effects and the applied row in one atomic batch.
     pub(crate) fn apply_entry(&mut self, log_id: LogId, batch: Option<&Batch>) -> io::Result<Replies> {
         let shard = self.applied.name.shard;
@@ -313,7 +336,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn get_current_snapshot(
         &mut self,
     ) -> Result<Option<openraft::type_config::alias::SnapshotOf<TypeConfig, SnapshotData>>, io::Error> {
-        pinned(self.applied.engine.as_ref(), self.applied.name.shard)
+        let pinned = pinned(self.applied.engine.as_ref(), self.applied.name.shard)?;
+        Ok(Some(pinned).filter(|snapshot| snapshot.meta.last_log_id.is_some()))
     }
 }
 
@@ -325,15 +349,12 @@ impl RowView<'_> {
 
 type Pinned = openraft::type_config::alias::SnapshotOf<TypeConfig, SnapshotData>;
 
-/// The shard as it is applied now, pinned. `None` while nothing is applied.
-fn pinned(engine: &dyn Engine, shard: ShardId) -> io::Result<Option<Pinned>> {
+/// The shard as it is applied now, pinned.
+fn pinned(engine: &dyn Engine, shard: ShardId) -> io::Result<Pinned> {
     let view: Arc<dyn EngineView + Send + Sync> = Arc::from(engine.snapshot());
     let (last_log_id, last_membership) = load_applied(view.as_ref(), shard)?;
-    if last_log_id.is_none() {
-        return Ok(None);
-    }
     let snapshot = SnapshotData::pin(view, shard)?;
-    Ok(Some(Snapshot { meta: SnapshotMeta { last_log_id, last_membership }, snapshot }))
+    Ok(Snapshot { meta: SnapshotMeta { last_log_id, last_membership }, snapshot })
 }
 
 /// Makes a snapshot by making state durable: the rows are where they are.
@@ -349,6 +370,6 @@ impl RaftSnapshotBuilder<TypeConfig> for Marker {
         // Pinned first, synced after: everything the mark names is durable, and the log may go up to it.
         let snapshot = pinned(self.engine.as_ref(), self.shard)?;
         self.engine.sync().map_err(io::Error::other)?;
-        snapshot.ok_or_else(|| io::Error::other("nothing is applied yet"))
+        Ok(snapshot)
     }
 }

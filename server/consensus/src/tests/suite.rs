@@ -24,7 +24,7 @@ fn options() -> LogOptions {
 
 fn on(log: &RaftLog, engine: Arc<dyn Engine>) -> (LogStore, StateMachine) {
     let machine = StateMachine::open(NAME, engine).expect("the state machine opens");
-    (LogStore::new(log.open_log(NAME.replica.0)), machine)
+    (LogStore::new(log.open_log(NAME.replica.0), 0), machine)
 }
 
 struct InMemory;

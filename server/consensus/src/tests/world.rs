@@ -25,8 +25,8 @@ use crate::{
 
 pub(super) const SHARD: ShardId = ShardId(3);
 pub(super) const TABLE: u64 = 7;
-/// Longer than any election.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than any election, and than a sender waits for the end of a snapshot that was lost without a word.
+pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Runs a schedule under paused time; the seed decides every random number.
 pub(super) fn simulate<F: Future>(seed: u64, schedule: impl FnOnce() -> F) -> F::Output {
@@ -84,11 +84,13 @@ impl Net {
     }
 
     fn is_lost(&self, from: NodeId, to: NodeId, request: &PeerRequest) -> bool {
-        let mut state = self.state.lock();
+        self.state.lock().loses.as_mut().is_some_and(|loses| loses(from, to, request))
+    }
+
+    fn count(&self, request: &PeerRequest) {
         if matches!(request, PeerRequest::Raft { message: RaftRequest::Snapshot(_), .. }) {
-            state.snapshot_chunks += 1;
+            self.state.lock().snapshot_chunks += 1;
         }
-        state.loses.as_mut().is_some_and(|loses| loses(from, to, request))
     }
 
     /// Loses every message from one side to the other, and back.
@@ -101,6 +103,11 @@ impl Net {
         }
     }
 
+    /// Loses every message from one node to the others; theirs still reach it.
+    pub(super) fn cut_from(&self, from: u64, to: &[u64]) {
+        self.state.lock().cuts.extend(to.iter().map(|to| (NodeId(from), NodeId(*to))));
+    }
+
     /// Every message passes again.
     pub(super) fn heal(&self) {
         self.state.lock().cuts.clear();
@@ -111,7 +118,7 @@ impl Net {
         self.state.lock().loses = Some(Box::new(loses));
     }
 
-    /// Snapshot chunks sent so far.
+    /// Snapshot chunks that arrived so far.
     pub(super) fn snapshot_chunks(&self) -> u64 {
         self.state.lock().snapshot_chunks
     }
@@ -144,6 +151,7 @@ impl Transport for Wire {
             }
             tokio::time::sleep(net.delay()).await;
             let Some(receiver) = net.passes((from, life), to) else { return std::future::pending().await };
+            net.count(&request);
             let receiver_life = net.state.lock().nodes[&to].0;
             // The receiver goes on with it, whether or not the sender still waits.
             let answer = tokio::spawn(async move { receiver.handle(from, over_the_wire(request)).await }).await;
