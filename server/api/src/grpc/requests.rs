@@ -237,8 +237,8 @@ impl Ask for proto::PutItemRequest {
             return_values_on_condition_check_failure: on_failure(
                 self.return_values_on_condition_check_failure,
             ),
-            not_built: NotBuilt::new(),
             value_fault: values.fault(),
+            ..PutItemInput::default()
         };
         PutItem::parse(input).map(Op::PutItem)
     }
@@ -254,8 +254,8 @@ impl Ask for proto::GetItemRequest {
             return_consumed_capacity: consumed(self.return_consumed_capacity),
             projection_expression: self.projection_expression,
             expression_attribute_names: map(self.expression_attribute_names),
-            not_built: NotBuilt::new(),
             value_fault: values.fault(),
+            ..GetItemInput::default()
         };
         GetItem::parse(input).map(Op::GetItem)
     }
@@ -277,8 +277,8 @@ impl Ask for proto::UpdateItemRequest {
             return_values_on_condition_check_failure: on_failure(
                 self.return_values_on_condition_check_failure,
             ),
-            not_built: NotBuilt::new(),
             value_fault: values.fault(),
+            ..UpdateItemInput::default()
         };
         UpdateItem::parse(input).map(Op::UpdateItem)
     }
@@ -299,8 +299,8 @@ impl Ask for proto::DeleteItemRequest {
             return_values_on_condition_check_failure: on_failure(
                 self.return_values_on_condition_check_failure,
             ),
-            not_built: NotBuilt::new(),
             value_fault: values.fault(),
+            ..DeleteItemInput::default()
         };
         DeleteItem::parse(input).map(Op::DeleteItem)
     }
@@ -326,6 +326,7 @@ impl Ask for proto::QueryRequest {
             expression_attribute_values: values.expression_values(self.expression_attribute_values),
             not_built: not_built([(self.index_name.is_some(), "IndexName")]),
             value_fault: values.fault(),
+            ..QueryInput::default()
         };
         Query::parse(input).map(|op| Op::Query(Box::new(op)))
     }
@@ -349,6 +350,7 @@ impl Ask for proto::ScanRequest {
             expression_attribute_values: values.expression_values(self.expression_attribute_values),
             not_built: not_built([(self.index_name.is_some(), "IndexName")]),
             value_fault: values.fault(),
+            ..ScanInput::default()
         };
         Scan::parse(input).map(Op::Scan)
     }
@@ -369,7 +371,7 @@ impl Ask for proto::BatchGetItemRequest {
             consistent_read: sent.consistent_read,
             projection_expression: sent.projection_expression,
             expression_attribute_names: map(sent.expression_attribute_names),
-            not_built: NotBuilt::new(),
+            attributes_to_get: None,
         };
         let request_items = self
             .request_items

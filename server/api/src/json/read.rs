@@ -4,7 +4,7 @@
 //! [`Reader::text`], [`Reader::integer`] …) and gets it or a `SerializationException` in the service's words. Nothing
 //! here recurses over the document: shapes are finite, attribute values count their levels themselves (see
 //! [`super::value`]), and whatever is skipped is skipped with a stack of bits. So a body of 100,000 levels costs
-//! 100,000 bits, never a thread's stack.
+//! 100,000 bits at the most, never a thread's stack.
 //!
 //! Rules of the wire that live here: `null` stands for an absent member; unknown members are skipped (but their JSON
 //! must be sound); of a member sent twice the last wins; text after the document is an error.
@@ -16,6 +16,9 @@
 use std::borrow::Cow;
 
 use trilith_domain::OpError;
+
+/// Levels of lists and maps in a member that is skipped. A bound of ours, as common parsers have it.
+const SKIPPED_LEVELS_MAX: usize = 1000;
 
 /// What a decoding step gives.
 pub type Read<T> = Result<T, OpError>;
@@ -197,27 +200,35 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over any value, checking its syntax.
+    /// Passes over any value, checking its syntax, to a depth that nothing sound comes near.
     pub fn skip(&mut self) -> Read<()> {
-        self.walk(|_| {})
+        self.walk(SKIPPED_LEVELS_MAX, |_| {})
+    }
+
+    /// Passes over a value of any depth, of which a fault is known already.
+    pub fn skip_all(&mut self) -> Read<()> {
+        self.walk(usize::MAX, |_| {})
     }
 
     /// Passes over any value; says whether it asks for anything: `null`, `false`, and what holds nothing but those
     /// (`{}`, `[]`, `{"StreamEnabled": false}`) do not.
     pub fn skip_asking(&mut self) -> Read<bool> {
         let mut asks = false;
-        self.walk(|kind| asks |= matches!(kind, Kind::Text | Kind::Number | Kind::True))?;
+        self.walk(SKIPPED_LEVELS_MAX, |kind| asks |= matches!(kind, Kind::Text | Kind::Number | Kind::True))?;
         Ok(asks)
     }
 
     /// Passes over any value without recursion, showing each value's kind to `see`.
-    fn walk(&mut self, mut see: impl FnMut(Kind)) -> Read<()> {
+    fn walk(&mut self, levels: usize, mut see: impl FnMut(Kind)) -> Read<()> {
         let mut open = BitStack::default();
         loop {
             let kind = self.kind()?;
             see(kind);
             match kind {
                 Kind::Object | Kind::Array => {
+                    if open.length >= levels {
+                        return Err(serialization("Document nesting depth exceeds the maximum allowed"));
+                    }
                     self.at += 1;
                     open.push(kind == Kind::Object);
                 }

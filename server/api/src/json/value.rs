@@ -131,7 +131,7 @@ fn list(reader: &mut Reader<'_>, level: usize) -> Read<AttributeValue> {
     let mut elements = reader.list()?;
     if let Err(error) = value_rules::nesting(level) {
         while reader.element(&mut elements)? {
-            reader.skip()?;
+            reader.skip_all()?;
         }
         return fault(reader, error);
     }
@@ -147,7 +147,7 @@ fn map(reader: &mut Reader<'_>, level: usize) -> Read<AttributeValue> {
     let mut members = reader.structure()?;
     if let Err(error) = value_rules::nesting(level) {
         while reader.member(&mut members)?.is_some() {
-            reader.skip()?;
+            reader.skip_all()?;
         }
         return fault(reader, error);
     }

@@ -152,7 +152,7 @@ fn commands_that_wait_together_share_entries() {
 fn a_full_queue_refuses_at_once_and_proposes_nothing() {
     let small = RaftSettings { queue: 4, entry_commands: 2, ..settings() };
     simulate(8, || async {
-        let mut world = World::of_three(8, small).await;
+        let world = World::of_three(8, small).await;
         let leader = world.leader_among(&[1, 2, 3]).await;
         let rest: Vec<u64> = (1..=3).filter(|node| *node != leader).collect();
         // Nothing can be committed: what is in flight stays there, and the queue behind it fills.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use trilith_storage::engine::{Engine, EngineView, Family};
+use trilith_storage::engine::Family;
 use trilith_values::{NodeId, ReplicaId};
 
 use super::world::{SHARD, TABLE, World, eventually, settings, simulate};

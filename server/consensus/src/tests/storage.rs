@@ -27,7 +27,9 @@ use crate::replica::ReplicaName;
 use crate::state_machine::StateMachine;
 use crate::types::{CommittedLeaderId, Entry, LogId, Payload, Place, Vote};
 
-pub(super) const SHARD: ShardId = ShardId(5);
+const SHARD: ShardId = ShardId(5);
+/// Bytes of decoded entries that a log keeps: a few, so that some reads find them and some do not.
+const CACHE: usize = 1_500;
 
 pub(super) fn name(replica: u64) -> ReplicaName {
     ReplicaName { shard: SHARD, replica: ReplicaId(replica), node: NodeId(replica) }
@@ -57,7 +59,7 @@ impl Truth {
         self.push_payload(EntryPayload::Normal(payload));
     }
 
-    fn push_payload(&mut self, payload: EntryPayload<crate::types::TypeConfig>) {
+    fn push_payload(&mut self, payload: EntryPayload<Payload, u64, Place>) {
         let log_id = LogId::new(CommittedLeaderId::new(self.term), self.entries.len() as u64);
         self.entries.push(Entry::new(log_id, payload));
     }
@@ -191,7 +193,7 @@ impl Replica {
     fn new() -> Self {
         let (files, engine) = (MemFiles::new(), MemEngine::crashable());
         let log = open_log(&files);
-        let store = LogStore::new(log.open_log(1));
+        let store = LogStore::new(log.open_log(1), CACHE);
         let machine = StateMachine::open(name(1), Arc::new(engine.clone())).expect("opens");
         Self { files, engine, log, store, machine, durable: 0, synced: 0, purged: 0, vote: None, dead: false }
     }
@@ -306,7 +308,7 @@ impl Replica {
         self.engine = self.engine.crash(batches % (self.engine.unsynced() + 1));
         self.dead = false;
         self.log = open_log(&self.files);
-        self.store = LogStore::new(self.log.open_log(1));
+        self.store = LogStore::new(self.log.open_log(1), CACHE);
         self.machine = StateMachine::open(name(1), Arc::new(self.engine.clone())).expect("opens");
         self.check_log(end, truth);
         let count = applied(&mut self.machine);

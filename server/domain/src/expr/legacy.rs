@@ -8,10 +8,11 @@
 //! Texts are the service's, as far as they are on record (contract 3.8 and 14.5).
 
 use trilith_values::AttributeValue;
+use trilith_values::size::value_size;
 
 use super::ast::{Action, Comparator, Condition, Literal, Operand, SetValue, Test, Update};
 use super::key_condition::{KeyCondition, RangeTest};
-use super::limits::MAX_IN_VALUES;
+use super::limits::{MAX_IN_VALUES, MAX_SUBSTITUTION_BYTES};
 use super::path::Path;
 use super::project::Projection;
 use crate::error::OpError;
@@ -151,18 +152,35 @@ impl Compared {
     }
 }
 
-/// The values of a tree under construction.
+/// The values of a tree under construction, and the bytes of all that goes into it.
 #[derive(Default)]
-struct Literals(Vec<AttributeValue>);
+struct Literals {
+    values: Vec<AttributeValue>,
+    bytes: usize,
+}
 
 impl Literals {
-    /// The bound is ours: it is that of the trees, and a request of such a size has no use.
+    /// Counts an attribute's name against the bound.
+    fn name(&mut self, name: &str) -> Result<(), OpError> {
+        self.count(name.len())
+    }
+
     fn add(&mut self, value: AttributeValue) -> Result<Literal, OpError> {
-        let number = Literal::try_from(self.0.len())
-            .map_err(|_| invalid("Too many values in conditions or updates".to_owned()))?;
-        self.0.push(value);
+        self.count(value_size(&value))?;
+        let number = Literal::try_from(self.values.len()).map_err(|_| too_large())?;
+        self.values.push(value);
         Ok(number)
     }
+
+    /// The bound is ours: what the maps of an expression may hold, so that no request becomes a larger command.
+    fn count(&mut self, bytes: usize) -> Result<(), OpError> {
+        self.bytes += bytes;
+        if self.bytes > MAX_SUBSTITUTION_BYTES { Err(too_large()) } else { Ok(()) }
+    }
+}
+
+fn too_large() -> OpError {
+    invalid("Conditions or updates have exceeded the maximum allowed size".to_owned())
 }
 
 /// The condition that all of the tests hold, or any of them.
@@ -170,10 +188,11 @@ pub fn condition(tests: Vec<(String, Compared)>, any: bool) -> Result<Condition,
     let mut literals = Literals::default();
     let mut made = Vec::with_capacity(tests.len());
     for (name, compared) in tests {
+        literals.name(&name)?;
         made.push(compared.test(&name, &mut literals)?);
     }
     let test = if any { Test::Or(made) } else { Test::And(made) };
-    Ok(Condition { literals: literals.0, test })
+    Ok(Condition { literals: literals.values, test })
 }
 
 /// The key condition of `KeyConditions`.
@@ -232,6 +251,7 @@ pub fn update(changes: Vec<(String, Change, Option<AttributeValue>)>) -> Result<
     let mut literals = Literals::default();
     let mut actions = Vec::with_capacity(changes.len());
     for (name, change, value) in changes {
+        literals.name(&name)?;
         let path = Path::attribute(name);
         let Some(value) = value else {
             if change != Change::Delete {
@@ -261,13 +281,15 @@ pub fn update(changes: Vec<(String, Change, Option<AttributeValue>)>) -> Result<
             }
         });
     }
-    Ok(Update { literals: literals.0, actions })
+    Ok(Update { literals: literals.values, actions })
 }
 
 /// The projection of `AttributesToGet`: whole attributes, each named once.
 pub fn projection(names: &[String]) -> Result<Projection, OpError> {
     let mut seen = std::collections::BTreeSet::new();
+    let mut bytes = Literals::default();
     for name in names {
+        bytes.name(name)?;
         if !seen.insert(name) {
             return Err(invalid(format!("Duplicate value in attribute name: {name}")));
         }
@@ -417,5 +439,16 @@ mod tests {
         assert_eq!(part, Item::from([("t".to_owned(), s("hello"))]));
         let twice = ["t".to_owned(), "t".to_owned()];
         assert!(projection(&twice).is_err());
+    }
+
+    #[test]
+    fn what_goes_into_a_tree_is_bounded() {
+        let large = s(&"x".repeat(MAX_SUBSTITUTION_BYTES / 2 + 1));
+        let put = |name: &str| (name.to_owned(), Change::Put, Some(large.clone()));
+        assert!(update(vec![put("a")]).is_ok());
+        assert!(update(vec![put("a"), put("b")]).is_err());
+        let test = |name: &str| (name.to_owned(), compared(Comparison::Eq, std::slice::from_ref(&large)));
+        assert!(condition(vec![test("a")], false).is_ok());
+        assert!(condition(vec![test("a"), test("b")], false).is_err());
     }
 }

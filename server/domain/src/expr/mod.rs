@@ -23,12 +23,13 @@
 //!   hold: a small request cannot become a large command or a large heap.
 //!
 //! Deliberately absent: knowledge of tables and indexes (key attributes are checked by whoever holds the descriptor, through
-//! `paths` and `targets`), sizes of whole items, and the older parameters (`Expected`, `AttributeUpdates` and their kin), which
-//! will be lowered to these trees.
+//! `paths` and `targets`) and sizes of whole items. The older parameters (`Expected`, `AttributeUpdates` and their kin) are lowered
+//! to these trees by [`legacy`].
 
 mod ast;
 mod condition;
 pub mod key_condition;
+pub mod legacy;
 pub mod limits;
 mod names;
 mod parse;

@@ -95,12 +95,11 @@ impl Update {
         paths.into_iter()
     }
 
-    /// Whether the update only takes away (`REMOVE`, `DELETE`). On an item that does not exist it has nothing to do, and the
-    /// service does not create one for it.
+    /// Whether the update does something, and only takes away (`REMOVE`, `DELETE`). On an item that does not exist it has nothing
+    /// to do, and the service does not create one for it.
     pub fn only_removes(&self) -> bool {
-        self.actions
-            .iter()
-            .all(|action| matches!(action, Action::Remove(_) | Action::Delete(..)))
+        !self.actions.is_empty()
+            && self.actions.iter().all(|action| matches!(action, Action::Remove(_) | Action::Delete(..)))
     }
 
     fn run(&self, item: &mut Item, existed: bool) -> Result<Vec<Path>, UpdateError> {

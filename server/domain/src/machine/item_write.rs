@@ -121,7 +121,9 @@ fn next_item<'w>(
         Action::Update(update) => {
             assert_eq!(old.is_some(), exists, "an update reads the item before");
             let (item, touched) = updated(write, update, schema, old)?;
-            Next { item: Some(Cow::Owned(item)), touched }
+            // What only takes away finds nothing to take from, and makes no item.
+            let made = exists || !update.only_removes();
+            Next { item: made.then_some(Cow::Owned(item)), touched }
         }
     })
 }

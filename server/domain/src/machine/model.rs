@@ -86,7 +86,7 @@ impl Model {
             Action::Delete => None,
             Action::Update(update) => {
                 let mut item = old.clone().unwrap_or_else(|| write.key.attributes(schema));
-                let done = match old {
+                let done = match &old {
                     Some(_) => update.apply(&mut item),
                     None => update.apply_to_new(&mut item),
                 };
@@ -94,7 +94,7 @@ impl Model {
                     Ok(paths) => touched = paths,
                     Err(error) => return ReplyBody::Invalid(error.to_string()),
                 }
-                Some(item)
+                (old.is_some() || !update.only_removes()).then_some(item)
             }
         };
         let part = |item: &Option<Item>| {

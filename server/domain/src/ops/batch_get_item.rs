@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use trilith_values::Item;
 
 use super::types::{ConsumedCapacity, HalfUnits, KeysAndAttributes, ReturnConsumed, ValueFault};
-use super::{TableRef, write};
+use super::{TableRef, legacy, write};
 use crate::capacity;
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::{ExpressionKind, Placeholders, Projection};
 use crate::limits;
 use crate::read::GetPlan;
-use crate::validate::{self, CHECKED, Constraints};
+use crate::validate::{CHECKED, Constraints};
 
 /// What BatchGetItem is asked. See [`super::types`] on how members arrive.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,6 +97,8 @@ impl BatchGetItem {
                 Some(keys) => check.count(&path, keys.len(), 1, limits::BATCH_GET_KEYS_MAX),
                 None => check.missing(&path),
             }
+            let path = format!("requestItems.{name}.member.attributesToGet");
+            legacy::check_attributes(&mut check, &path, request.attributes_to_get.as_ref());
         }
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
         check.finish()?;
@@ -111,7 +113,10 @@ impl BatchGetItem {
             ));
         }
         for request in requests.values() {
-            validate::refuse_not_built(&request.not_built)?;
+            legacy::check_not_mixed(
+                &[("AttributesToGet", request.attributes_to_get.is_some())],
+                &[("ProjectionExpression", request.projection_expression.is_some())],
+            )?;
         }
         write::check_fault(input.value_fault)?;
         let parse = |(table, request): (Option<TableRef>, KeysAndAttributes)| {
@@ -177,7 +182,8 @@ impl BatchGetTable {
         let names = sent.expression_attribute_names.as_ref();
         let mut placeholders =
             Placeholders::new(names, None, &[(ExpressionKind::Projection, text.is_some())])?;
-        let projection = text.map(|text| placeholders.projection(text)).transpose()?;
+        let projection =
+            write::read_projection(&mut placeholders, text, sent.attributes_to_get.as_ref())?;
         placeholders.finish()?;
         if (1..keys.len()).any(|i| keys[..i].contains(&keys[i])) {
             return Err(OpError::validation(

@@ -2,14 +2,14 @@
 
 use trilith_values::Item;
 
-use super::types::{ConsumedCapacity, Names, NotBuilt, ReturnConsumed, ValueFault};
-use super::{TableRef, write};
+use super::types::{ConsumedCapacity, Names, ReturnConsumed, ValueFault};
+use super::{TableRef, legacy, write};
 use crate::capacity;
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::{ExpressionKind, Projection};
 use crate::read::{GetPlan, Plan};
-use crate::validate::{self, CHECKED, Constraints};
+use crate::validate::{CHECKED, Constraints};
 
 /// What GetItem is asked. See [`super::types`] on how members arrive.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,8 +26,8 @@ pub struct GetItemInput {
     pub projection_expression: Option<String>,
     /// `ExpressionAttributeNames`.
     pub expression_attribute_names: Option<Names>,
-    /// Members that were sent and are not built.
-    pub not_built: NotBuilt,
+    /// `AttributesToGet`.
+    pub attributes_to_get: Option<Vec<String>>,
     /// First fault met while decoding attribute values.
     pub value_fault: ValueFault,
 }
@@ -63,10 +63,15 @@ impl GetItem {
         let table = check.table("tableName", input.table_name.as_deref());
         check.required("key", input.key.as_ref());
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
+        let attributes = input.attributes_to_get.as_ref();
+        legacy::check_attributes(&mut check, "attributesToGet", attributes);
         check.finish()?;
-        validate::refuse_not_built(&input.not_built)?;
 
         let text = input.projection_expression.as_deref();
+        legacy::check_not_mixed(
+            &[("AttributesToGet", attributes.is_some())],
+            &[("ProjectionExpression", text.is_some())],
+        )?;
         let names = input.expression_attribute_names.as_ref();
         let mut placeholders = write::placeholders(
             names,
@@ -74,7 +79,7 @@ impl GetItem {
             input.value_fault,
             &[(ExpressionKind::Projection, text.is_some())],
         )?;
-        let projection = text.map(|text| placeholders.projection(text)).transpose()?;
+        let projection = write::read_projection(&mut placeholders, text, attributes)?;
         placeholders.finish()?;
         Ok(Self {
             table: table.expect(CHECKED),

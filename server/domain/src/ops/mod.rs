@@ -27,6 +27,7 @@ pub mod get_item;
 pub mod global_tables;
 mod keys;
 pub mod kinesis;
+mod legacy;
 pub mod list_tables;
 pub mod list_tags_of_resource;
 pub mod options;

@@ -2,6 +2,7 @@
 
 use trilith_values::Item;
 
+use super::legacy::LegacyFilter;
 use super::options::Select;
 use super::types::{PageOutput, ReturnConsumed};
 use super::{TableRef, keys};
@@ -57,14 +58,18 @@ impl PageOptions {
     }
 
     /// The key that the page starts after, checked against the table.
-    pub(super) fn start_key(&self, record: &TableRecord) -> Result<Option<ItemKey>, OpError> {
+    ///
+    /// `wrong_size` answers a key of more or fewer attributes: Query and Scan have different words for it.
+    pub(super) fn start_key(
+        &self,
+        record: &TableRecord,
+        wrong_size: &'static str,
+    ) -> Result<Option<ItemKey>, OpError> {
         let Some(start) = &self.start else {
             return Ok(None);
         };
         if start.len() != 1 + usize::from(record.definition.range.is_some()) {
-            return Err(OpError::validation(
-                "Exclusive Start Key must have same size as table's key schema",
-            ));
+            return Err(OpError::validation(wrong_size));
         }
         let key = keys::key_of_map(record, start).map_err(|error| {
             OpError::Validation(format!(
@@ -76,9 +81,13 @@ impl PageOptions {
     }
 }
 
-/// `Select` against the projection; answers whether only counts are asked for.
-pub(super) fn check_select(select: Option<Select>, projected: bool) -> Result<bool, OpError> {
-    match (select, projected) {
+/// `Select` against the projection, in either of its forms; answers whether only counts are asked for.
+pub(super) fn check_select(
+    select: Option<Select>,
+    projection: Option<&str>,
+    attributes: Option<&Vec<String>>,
+) -> Result<bool, OpError> {
+    match (select, projection.is_some() || attributes.is_some()) {
         (None | Some(Select::SpecificAttributes), true)
         | (None | Some(Select::AllAttributes), false) => Ok(false),
         (Some(Select::Count), false) => Ok(true),
@@ -89,25 +98,23 @@ pub(super) fn check_select(select: Option<Select>, projected: bool) -> Result<bo
             "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName",
         )),
         (Some(select), true) => Err(OpError::Validation(format!(
-            "Cannot specify the ProjectionExpression when choosing to get {}",
+            "Cannot specify the {} when choosing to get {}",
+            if projection.is_some() { "ProjectionExpression" } else { "AttributesToGet" },
             select.as_str()
         ))),
     }
 }
 
-/// Reads the filter and the projection, where there are any.
-pub(super) fn read_expressions(
+/// Reads the `FilterExpression`, where there is one, or the older filter. There are never both.
+pub(super) fn read_filter(
     placeholders: &mut Placeholders<'_>,
-    filter: Option<&str>,
-    projection: Option<&str>,
-) -> Result<(Option<Condition>, Option<Projection>), OpError> {
-    let filter = filter
-        .map(|text| placeholders.condition(ExpressionKind::Filter, text))
-        .transpose()?;
-    let projection = projection
-        .map(|text| placeholders.projection(text))
-        .transpose()?;
-    Ok((filter, projection))
+    text: Option<&str>,
+    older: LegacyFilter,
+) -> Result<Option<Condition>, OpError> {
+    match text {
+        Some(text) => placeholders.condition(ExpressionKind::Filter, text).map(Some),
+        None => older.filter(),
+    }
 }
 
 /// A `Limit` that passed its constraint.

@@ -1,15 +1,18 @@
 //! PutItem: replaces or makes one whole item, under a condition.
 
+use std::collections::BTreeMap;
+
 use trilith_values::Item;
 
-use super::types::{Names, NotBuilt, ValueFault, Values, WriteOutput};
+use super::legacy::{self, LegacyExpected};
+use super::types::{Expectation, Names, ValueFault, Values, WriteOutput};
 use super::write::{self, WriteOptions};
 use super::{TableRef, keys};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::ExpressionKind;
 use crate::machine::{Action, CommandBody, ReplyBody};
-use crate::validate::{self, CHECKED, Constraints};
+use crate::validate::{CHECKED, Constraints};
 
 /// What PutItem is asked. See [`super::types`] on how members arrive.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,8 +35,10 @@ pub struct PutItemInput {
     pub expression_attribute_values: Option<Values>,
     /// `ReturnValuesOnConditionCheckFailure`.
     pub return_values_on_condition_check_failure: Option<String>,
-    /// Members that were sent and are not built.
-    pub not_built: NotBuilt,
+    /// `Expected`.
+    pub expected: Option<BTreeMap<String, Expectation>>,
+    /// `ConditionalOperator`.
+    pub conditional_operator: Option<String>,
     /// First fault met while decoding attribute values.
     pub value_fault: ValueFault,
 }
@@ -60,10 +65,15 @@ impl PutItem {
         check.return_metrics(input.return_item_collection_metrics.as_deref());
         let old_on_failure =
             check.old_on_failure(input.return_values_on_condition_check_failure.as_deref());
+        let expected =
+            LegacyExpected::of_write(&mut check, input.expected, input.conditional_operator.as_deref());
         check.finish()?;
-        validate::refuse_not_built(&input.not_built)?;
 
         let text = input.condition_expression.as_deref();
+        legacy::check_not_mixed(
+            &[("Expected", expected.is_present()), ("ConditionalOperator", expected.has_operator())],
+            &[("ConditionExpression", text.is_some())],
+        )?;
         let mut placeholders = write::placeholders(
             input.expression_attribute_names.as_ref(),
             input.expression_attribute_values.as_ref(),
@@ -73,7 +83,7 @@ impl PutItem {
         write::check_old_or_none(returns)?;
         let item = input.item.expect(CHECKED);
         keys::check_item(&item)?;
-        let condition = write::read_condition(&mut placeholders, text)?;
+        let condition = write::read_condition(&mut placeholders, text, expected)?;
         placeholders.finish()?;
         let options = WriteOptions {
             condition,

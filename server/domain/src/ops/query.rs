@@ -1,9 +1,12 @@
 //! Query: a page of one partition in the order of its sort keys. One partition lies in one shard, so one plan does it.
 
+use std::collections::BTreeMap;
+
 use trilith_values::Item;
 
+use super::legacy::{self, LegacyFilter};
 use super::page::{self, PageOptions};
-use super::types::{Names, NotBuilt, PageOutput, ValueFault, Values};
+use super::types::{ConditionInput, Names, NotBuilt, PageOutput, ValueFault, Values};
 use super::{TableRef, keys, write};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
@@ -39,6 +42,14 @@ pub struct QueryInput {
     pub expression_attribute_names: Option<Names>,
     /// `ExpressionAttributeValues`.
     pub expression_attribute_values: Option<Values>,
+    /// `AttributesToGet`.
+    pub attributes_to_get: Option<Vec<String>>,
+    /// `KeyConditions`.
+    pub key_conditions: Option<BTreeMap<String, ConditionInput>>,
+    /// `QueryFilter`.
+    pub query_filter: Option<BTreeMap<String, ConditionInput>>,
+    /// `ConditionalOperator`.
+    pub conditional_operator: Option<String>,
     /// Members that were sent and are not built.
     pub not_built: NotBuilt,
     /// First fault met while decoding attribute values.
@@ -54,6 +65,8 @@ pub struct Query {
     pub key_condition: KeyCondition,
     /// Ascending.
     pub forward: bool,
+    /// Whether the filter came as `QueryFilter`, of which one message speaks in other words.
+    legacy_filter: bool,
     /// What the page shows.
     pub options: PageOptions,
 }
@@ -66,12 +79,30 @@ impl Query {
         let select = check.select(input.select.as_deref());
         check.at_least("limit", input.limit, 1);
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
+        let attributes = input.attributes_to_get.as_ref();
+        legacy::check_attributes(&mut check, "attributesToGet", attributes);
+        let key_conditions = legacy::check_key_conditions(&mut check, input.key_conditions);
+        let operator = input.conditional_operator.as_deref();
+        let older = LegacyFilter::of_page(&mut check, "queryFilter", input.query_filter, operator);
         check.finish()?;
         validate::refuse_not_built(&input.not_built)?;
 
         let key_text = input.key_condition_expression.as_deref();
         let filter = input.filter_expression.as_deref();
         let projection = input.projection_expression.as_deref();
+        legacy::check_not_mixed(
+            &[
+                ("AttributesToGet", attributes.is_some()),
+                ("QueryFilter", older.is_present()),
+                ("ConditionalOperator", older.has_operator()),
+                ("KeyConditions", key_conditions.is_some()),
+            ],
+            &[
+                ("ProjectionExpression", projection.is_some()),
+                ("FilterExpression", filter.is_some()),
+                ("KeyConditionExpression", key_text.is_some()),
+            ],
+        )?;
         let mut placeholders = write::placeholders(
             input.expression_attribute_names.as_ref(),
             input.expression_attribute_values.as_ref(),
@@ -82,10 +113,15 @@ impl Query {
                 (ExpressionKind::Projection, projection.is_some()),
             ],
         )?;
-        let count_only = page::check_select(select, projection.is_some())?;
-        let key_text = key_text.ok_or_else(no_key_condition)?;
-        let key_condition = placeholders.key_condition(key_text)?;
-        let (filter, projection) = page::read_expressions(&mut placeholders, filter, projection)?;
+        let count_only = page::check_select(select, projection, attributes)?;
+        let legacy_filter = older.is_present();
+        let key_condition = match (key_text, key_conditions) {
+            (Some(text), _) => placeholders.key_condition(text)?,
+            (None, Some(conditions)) => legacy::key_condition(conditions)?,
+            (None, None) => return Err(no_key_condition()),
+        };
+        let filter = page::read_filter(&mut placeholders, filter, older)?;
+        let projection = write::read_projection(&mut placeholders, projection, attributes)?;
         placeholders.finish()?;
         let options = PageOptions {
             limit: page::limit(input.limit),
@@ -101,6 +137,7 @@ impl Query {
             table: table.expect(CHECKED),
             key_condition,
             forward,
+            legacy_filter,
             options,
         })
     }
@@ -116,9 +153,9 @@ impl Query {
             .map(|range| (range.name.as_str(), range.kind));
         let bound = self.key_condition.bind(&hash.name, hash.kind, range)?;
         if let Some(filter) = &self.options.filter {
-            check_filter(record, filter)?;
+            self.check_filter(record, filter)?;
         }
-        let start_after = self.options.start_key(record)?;
+        let start_after = self.options.start_key(record, "The provided starting key is invalid")?;
         if let Some(start) = &start_after {
             check_start(&bound, start)?;
         }
@@ -134,6 +171,16 @@ impl Query {
         }))
     }
 
+    /// A query's filter speaks of what is not in the key: the key condition is there for the rest.
+    fn check_filter(&self, record: &TableRecord, filter: &Condition) -> Result<(), OpError> {
+        let key = filter.paths().map(|path| path.root()).find(|name| keys::is_key_attribute(record, name));
+        let Some(name) = key else { return Ok(()) };
+        let what = if self.legacy_filter { "QueryFilter" } else { "Filter Expression" };
+        Err(OpError::Validation(format!(
+            "{what} can only contain non-primary key attributes: Primary key attribute: {name}"
+        )))
+    }
+
     /// The answer, from the page that was read.
     pub fn shape(&self, record: &TableRecord, page: Page) -> PageOutput {
         self.options.output(&self.table, record, page)
@@ -144,20 +191,6 @@ fn no_key_condition() -> OpError {
     OpError::validation(
         "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
     )
-}
-
-/// A query's filter speaks of what is not in the key: the key condition is there for the rest.
-fn check_filter(record: &TableRecord, filter: &Condition) -> Result<(), OpError> {
-    match filter
-        .paths()
-        .map(|path| path.root())
-        .find(|name| keys::is_key_attribute(record, name))
-    {
-        None => Ok(()),
-        Some(name) => Err(OpError::Validation(format!(
-            "Filter Expression can only contain non-primary key attributes: Primary key attribute: {name}"
-        ))),
-    }
 }
 
 /// A page starts inside what the query covers.

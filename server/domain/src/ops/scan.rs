@@ -4,10 +4,13 @@
 //! next, takes the page that came back, and ends at the first shard that stopped early, at the end of the hashes, or when
 //! the page is full. A segment is an interval of hashes, so the union of all segments is the table, each item once.
 
+use std::collections::BTreeMap;
+
 use trilith_values::Item;
 
+use super::legacy::{self, LegacyFilter};
 use super::page::{self, PageOptions};
-use super::types::{Names, NotBuilt, PageOutput, ValueFault, Values};
+use super::types::{ConditionInput, Names, NotBuilt, PageOutput, ValueFault, Values};
 use super::{TableRef, keys, write};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
@@ -45,6 +48,12 @@ pub struct ScanInput {
     pub expression_attribute_names: Option<Names>,
     /// `ExpressionAttributeValues`.
     pub expression_attribute_values: Option<Values>,
+    /// `AttributesToGet`.
+    pub attributes_to_get: Option<Vec<String>>,
+    /// `ScanFilter`.
+    pub scan_filter: Option<BTreeMap<String, ConditionInput>>,
+    /// `ConditionalOperator`.
+    pub conditional_operator: Option<String>,
     /// Members that were sent and are not built.
     pub not_built: NotBuilt,
     /// First fault met while decoding attribute values.
@@ -97,11 +106,26 @@ impl Scan {
             limits::SEGMENTS_MAX,
         );
         check.range("segment", input.segment, 0, limits::SEGMENTS_MAX - 1);
+        let attributes = input.attributes_to_get.as_ref();
+        legacy::check_attributes(&mut check, "attributesToGet", attributes);
+        let operator = input.conditional_operator.as_deref();
+        let older = LegacyFilter::of_page(&mut check, "scanFilter", input.scan_filter, operator);
         check.finish()?;
         validate::refuse_not_built(&input.not_built)?;
 
         let filter = input.filter_expression.as_deref();
         let projection = input.projection_expression.as_deref();
+        legacy::check_not_mixed(
+            &[
+                ("AttributesToGet", attributes.is_some()),
+                ("ScanFilter", older.is_present()),
+                ("ConditionalOperator", older.has_operator()),
+            ],
+            &[
+                ("ProjectionExpression", projection.is_some()),
+                ("FilterExpression", filter.is_some()),
+            ],
+        )?;
         let mut placeholders = write::placeholders(
             input.expression_attribute_names.as_ref(),
             input.expression_attribute_values.as_ref(),
@@ -112,8 +136,9 @@ impl Scan {
             ],
         )?;
         let segment = check_segment(input.segment, input.total_segments)?;
-        let count_only = page::check_select(select, projection.is_some())?;
-        let (filter, projection) = page::read_expressions(&mut placeholders, filter, projection)?;
+        let count_only = page::check_select(select, projection, attributes)?;
+        let filter = page::read_filter(&mut placeholders, filter, older)?;
+        let projection = write::read_projection(&mut placeholders, projection, attributes)?;
         placeholders.finish()?;
         let options = PageOptions {
             limit: page::limit(input.limit),
@@ -138,7 +163,9 @@ impl Scan {
             None => HashInterval::ALL,
             Some(Segment { index, total }) => HashInterval::part(index, total),
         };
-        let start_after = self.options.start_key(record)?;
+        let start_after = self
+            .options
+            .start_key(record, "Exclusive Start Key must have same size as table's key schema")?;
         if let (Some(start), Some(segment)) = (&start_after, self.segment) {
             check_start(start, interval, segment)?;
         }

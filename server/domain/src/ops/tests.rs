@@ -3,5 +3,6 @@
 
 mod batches;
 mod items;
+mod legacy;
 mod pages;
 mod tables;

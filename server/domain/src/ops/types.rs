@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use trilith_values::{Item, Map};
+use trilith_values::{AttributeValue, Item, Map};
 
 use crate::catalog::{BillingMode, TableClass, TableStatus};
 use crate::error::OpError;
@@ -261,8 +261,39 @@ pub struct KeysAndAttributes {
     pub projection_expression: Option<String>,
     /// `ExpressionAttributeNames`.
     pub expression_attribute_names: Option<Names>,
-    /// Such as `AttributesToGet`. Empty in outputs.
-    pub not_built: NotBuilt,
+    /// `AttributesToGet`.
+    pub attributes_to_get: Option<Vec<String>>,
+}
+
+/// A value of `Expected`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expectation {
+    /// `Value`.
+    pub value: Option<AttributeValue>,
+    /// `Exists`.
+    pub exists: Option<bool>,
+    /// `ComparisonOperator`.
+    pub comparison_operator: Option<String>,
+    /// `AttributeValueList`.
+    pub attribute_value_list: Option<Vec<AttributeValue>>,
+}
+
+/// A value of `KeyConditions`, `QueryFilter` and `ScanFilter`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConditionInput {
+    /// `ComparisonOperator`.
+    pub comparison_operator: Option<String>,
+    /// `AttributeValueList`.
+    pub attribute_value_list: Option<Vec<AttributeValue>>,
+}
+
+/// A value of `AttributeUpdates`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AttributeUpdate {
+    /// `Action`.
+    pub action: Option<String>,
+    /// `Value`.
+    pub value: Option<AttributeValue>,
 }
 
 /// One request of a BatchWriteItem, as it was sent.

@@ -1,15 +1,18 @@
 //! UpdateItem: changes parts of one item, or makes it, under a condition.
 
+use std::collections::BTreeMap;
+
 use trilith_values::Item;
 
-use super::types::{Names, NotBuilt, ValueFault, Values, WriteOutput};
+use super::legacy::{self, LegacyExpected};
+use super::types::{AttributeUpdate, Expectation, Names, ValueFault, Values, WriteOutput};
 use super::write::{self, WriteOptions};
 use super::{TableRef, keys};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
-use crate::expr::{ExpressionKind, Update};
+use crate::expr::{ExpressionKind, Update, UpdateError};
 use crate::machine::{Action, CommandBody, ReplyBody};
-use crate::validate::{self, CHECKED, Constraints};
+use crate::validate::{CHECKED, Constraints};
 
 /// What UpdateItem is asked. See [`super::types`] on how members arrive.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,8 +37,12 @@ pub struct UpdateItemInput {
     pub expression_attribute_values: Option<Values>,
     /// `ReturnValuesOnConditionCheckFailure`.
     pub return_values_on_condition_check_failure: Option<String>,
-    /// Members that were sent and are not built.
-    pub not_built: NotBuilt,
+    /// `AttributeUpdates`.
+    pub attribute_updates: Option<BTreeMap<String, AttributeUpdate>>,
+    /// `Expected`.
+    pub expected: Option<BTreeMap<String, Expectation>>,
+    /// `ConditionalOperator`.
+    pub conditional_operator: Option<String>,
     /// First fault met while decoding attribute values.
     pub value_fault: ValueFault,
 }
@@ -49,6 +56,8 @@ pub struct UpdateItem {
     pub key: Item,
     /// What changes; `None` makes the bare item where there is none.
     pub update: Option<Update>,
+    /// Whether the update came as `AttributeUpdates`, of which one message speaks in other words.
+    legacy: bool,
     /// Condition and answers.
     pub options: WriteOptions,
 }
@@ -64,11 +73,22 @@ impl UpdateItem {
         check.return_metrics(input.return_item_collection_metrics.as_deref());
         let old_on_failure =
             check.old_on_failure(input.return_values_on_condition_check_failure.as_deref());
+        let expected =
+            LegacyExpected::of_write(&mut check, input.expected, input.conditional_operator.as_deref());
+        let updates = legacy::check_updates(&mut check, input.attribute_updates);
         check.finish()?;
-        validate::refuse_not_built(&input.not_built)?;
 
         let update = input.update_expression.as_deref();
         let condition = input.condition_expression.as_deref();
+        legacy::check_not_mixed(
+            &[
+                ("AttributeUpdates", updates.is_some()),
+                ("Expected", expected.is_present()),
+                ("ConditionalOperator", expected.has_operator()),
+            ],
+            &[("UpdateExpression", update.is_some()), ("ConditionExpression", condition.is_some())],
+        )?;
+        let legacy = updates.is_some();
         let mut placeholders = write::placeholders(
             input.expression_attribute_names.as_ref(),
             input.expression_attribute_values.as_ref(),
@@ -78,8 +98,11 @@ impl UpdateItem {
                 (ExpressionKind::Condition, condition.is_some()),
             ],
         )?;
-        let update = update.map(|text| placeholders.update(text)).transpose()?;
-        let condition = write::read_condition(&mut placeholders, condition)?;
+        let update = match updates {
+            Some(updates) => Some(legacy::update(updates)?),
+            None => update.map(|text| placeholders.update(text)).transpose()?,
+        };
+        let condition = write::read_condition(&mut placeholders, condition, expected)?;
         placeholders.finish()?;
         let options = WriteOptions {
             condition,
@@ -91,6 +114,7 @@ impl UpdateItem {
             table: table.expect(CHECKED),
             key: input.key.expect(CHECKED),
             update,
+            legacy,
             options,
         })
     }
@@ -121,6 +145,12 @@ impl UpdateItem {
 
     /// The answer to the command's reply.
     pub fn shape(&self, reply: ReplyBody) -> Result<WriteOutput, OpError> {
+        let reply = match reply {
+            ReplyBody::Invalid(text) if self.legacy && text == UpdateError::OperandType.to_string() => {
+                ReplyBody::Invalid("Type mismatch for attribute to update".to_owned())
+            }
+            other => other,
+        };
         self.options.shape(&self.table, reply)
     }
 }

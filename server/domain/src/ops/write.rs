@@ -2,12 +2,13 @@
 
 use trilith_values::Item;
 
+use super::legacy::{self, LegacyExpected};
 use super::types::{Names, ReturnConsumed, ValueFault, Values, WriteOutput};
 use super::{TableRef, keys};
 use crate::capacity;
 use crate::catalog::TableRecord;
 use crate::error::OpError;
-use crate::expr::{Condition, ExpressionKind, Placeholders};
+use crate::expr::{Condition, ExpressionKind, Placeholders, Projection};
 use crate::item::ItemKey;
 use crate::machine::{Action, ReplyBody, ReturnValues, Write};
 
@@ -101,13 +102,28 @@ pub(super) fn placeholders<'r>(
     Ok(placeholders)
 }
 
-/// Reads a `ConditionExpression`, where there is one.
+/// Reads a `ConditionExpression`, where there is one, or `Expected`. There are never both.
 pub(super) fn read_condition(
     placeholders: &mut Placeholders<'_>,
     text: Option<&str>,
+    expected: LegacyExpected,
 ) -> Result<Option<Condition>, OpError> {
-    text.map(|text| placeholders.condition(ExpressionKind::Condition, text))
-        .transpose()
+    match text {
+        Some(text) => placeholders.condition(ExpressionKind::Condition, text).map(Some),
+        None => expected.condition(),
+    }
+}
+
+/// Reads a `ProjectionExpression`, where there is one, or `AttributesToGet`. There are never both.
+pub(super) fn read_projection(
+    placeholders: &mut Placeholders<'_>,
+    text: Option<&str>,
+    attributes: Option<&Vec<String>>,
+) -> Result<Option<Projection>, OpError> {
+    match text {
+        Some(text) => placeholders.projection(text).map(Some),
+        None => attributes.map(|names| legacy::projection(names)).transpose(),
+    }
 }
 
 /// The key of a `Key` member, in a table whose data can be used.

@@ -20,7 +20,8 @@ structure!(KeysAndAttributes {
     "ConsistentRead" => consistent_read,
     "ProjectionExpression" => projection_expression,
     "ExpressionAttributeNames" => expression_attribute_names,
-} not built { "AttributesToGet" });
+    "AttributesToGet" => attributes_to_get,
+});
 
 structure!(BatchWriteItemInput {
     "RequestItems" => request_items,
@@ -73,6 +74,7 @@ impl ToJson for KeysAndAttributes {
                 "ExpressionAttributeNames",
                 self.expression_attribute_names.as_ref(),
             );
+            out.optional("AttributesToGet", self.attributes_to_get.as_ref());
         });
     }
 }

@@ -3,6 +3,7 @@
 use trilith_domain::ops::{
     DeleteItemInput, GetItemInput, GetItemOutput, PutItemInput, UpdateItemInput, WriteOutput,
 };
+use trilith_domain::ops::types::{AttributeUpdate, ConditionInput, Expectation};
 
 use crate::json::shape::structure;
 use crate::json::write::Writer;
@@ -16,9 +17,11 @@ structure!(PutItemInput {
     "ConditionExpression" => condition_expression,
     "ExpressionAttributeNames" => expression_attribute_names,
     "ReturnValuesOnConditionCheckFailure" => return_values_on_condition_check_failure,
+    "Expected" => expected,
+    "ConditionalOperator" => conditional_operator,
 } values {
     "ExpressionAttributeValues" => expression_attribute_values
-} not built { "Expected", "ConditionalOperator" } takes value_fault);
+} takes value_fault);
 
 structure!(GetItemInput {
     "TableName" => table_name,
@@ -27,7 +30,8 @@ structure!(GetItemInput {
     "ReturnConsumedCapacity" => return_consumed_capacity,
     "ProjectionExpression" => projection_expression,
     "ExpressionAttributeNames" => expression_attribute_names,
-} not built { "AttributesToGet" } takes value_fault);
+    "AttributesToGet" => attributes_to_get,
+} takes value_fault);
 
 structure!(UpdateItemInput {
     "TableName" => table_name,
@@ -39,9 +43,12 @@ structure!(UpdateItemInput {
     "ConditionExpression" => condition_expression,
     "ExpressionAttributeNames" => expression_attribute_names,
     "ReturnValuesOnConditionCheckFailure" => return_values_on_condition_check_failure,
+    "AttributeUpdates" => attribute_updates,
+    "Expected" => expected,
+    "ConditionalOperator" => conditional_operator,
 } values {
     "ExpressionAttributeValues" => expression_attribute_values
-} not built { "AttributeUpdates", "Expected", "ConditionalOperator" } takes value_fault);
+} takes value_fault);
 
 structure!(DeleteItemInput {
     "TableName" => table_name,
@@ -52,9 +59,28 @@ structure!(DeleteItemInput {
     "ConditionExpression" => condition_expression,
     "ExpressionAttributeNames" => expression_attribute_names,
     "ReturnValuesOnConditionCheckFailure" => return_values_on_condition_check_failure,
+    "Expected" => expected,
+    "ConditionalOperator" => conditional_operator,
 } values {
     "ExpressionAttributeValues" => expression_attribute_values
-} not built { "Expected", "ConditionalOperator" } takes value_fault);
+} takes value_fault);
+
+structure!(Expectation {
+    "Value" => value,
+    "Exists" => exists,
+    "ComparisonOperator" => comparison_operator,
+    "AttributeValueList" => attribute_value_list,
+});
+
+structure!(ConditionInput {
+    "ComparisonOperator" => comparison_operator,
+    "AttributeValueList" => attribute_value_list,
+});
+
+structure!(AttributeUpdate {
+    "Action" => action,
+    "Value" => value,
+});
 
 pub(super) fn write_members(written: &WriteOutput, out: &mut Writer) {
     out.optional("Attributes", written.attributes.as_ref());

@@ -17,11 +17,13 @@ structure!(QueryInput {
     "FilterExpression" => filter_expression,
     "KeyConditionExpression" => key_condition_expression,
     "ExpressionAttributeNames" => expression_attribute_names,
+    "AttributesToGet" => attributes_to_get,
+    "KeyConditions" => key_conditions,
+    "QueryFilter" => query_filter,
+    "ConditionalOperator" => conditional_operator,
 } values {
     "ExpressionAttributeValues" => expression_attribute_values
-} not built {
-    "IndexName", "AttributesToGet", "KeyConditions", "QueryFilter", "ConditionalOperator",
-} takes value_fault);
+} not built { "IndexName" } takes value_fault);
 
 structure!(ScanInput {
     "TableName" => table_name,
@@ -35,11 +37,12 @@ structure!(ScanInput {
     "ProjectionExpression" => projection_expression,
     "FilterExpression" => filter_expression,
     "ExpressionAttributeNames" => expression_attribute_names,
+    "AttributesToGet" => attributes_to_get,
+    "ScanFilter" => scan_filter,
+    "ConditionalOperator" => conditional_operator,
 } values {
     "ExpressionAttributeValues" => expression_attribute_values
-} not built {
-    "IndexName", "AttributesToGet", "ScanFilter", "ConditionalOperator",
-} takes value_fault);
+} not built { "IndexName" } takes value_fault);
 
 pub(super) fn members(page: &PageOutput, out: &mut Writer) {
     out.optional("Items", page.items.as_ref());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trilith_domain::ops::types::{
-    AttributeDefinition, KeySchemaElement, KeysAndAttributes, OnDemandThroughput, TableInput, Tag,
+    AttributeDefinition, AttributeUpdate, ConditionInput, Expectation, KeySchemaElement, KeysAndAttributes, OnDemandThroughput, TableInput, Tag,
     ThroughputInput, WarmThroughputInput, WriteRequestInput,
 };
 use trilith_domain::ops::{
@@ -110,7 +110,8 @@ fn items() {
         r##"{"TableName":"t","Item":{"k":{"S":"v"}},"ReturnValues":"ALL_OLD","ReturnConsumedCapacity":"TOTAL",
         "ReturnItemCollectionMetrics":"SIZE","ConditionExpression":"a = :b","ExpressionAttributeNames":{"#n":"n"},
         "ExpressionAttributeValues":{":b":{"N":"1"}},"ReturnValuesOnConditionCheckFailure":"ALL_OLD",
-        "Expected":{"a":{"Exists":false}},"ConditionalOperator":"AND","Unknown":{"x":[1,2]}}"##,
+        "Expected":{"a":{"Exists":false,"Value":{"N":"1"},"ComparisonOperator":"EQ","AttributeValueList":[{"N":"2"}]}},
+        "ConditionalOperator":"AND","Unknown":{"x":[1,2]}}"##,
     )
     .expect("sound");
     let expected = PutItemInput {
@@ -123,7 +124,16 @@ fn items() {
         expression_attribute_names: Some(BTreeMap::from([("#n".to_owned(), "n".to_owned())])),
         expression_attribute_values: Some(BTreeMap::from([(":b".to_owned(), number("1"))])),
         return_values_on_condition_check_failure: text("ALL_OLD"),
-        not_built: vec!["ConditionalOperator"],
+        expected: Some(BTreeMap::from([(
+            "a".to_owned(),
+            Expectation {
+                value: Some(number("1")),
+                exists: Some(false),
+                comparison_operator: text("EQ"),
+                attribute_value_list: Some(vec![number("2")]),
+            },
+        )])),
+        conditional_operator: text("AND"),
         value_fault: None,
     };
     assert_eq!(put, expected);
@@ -140,7 +150,7 @@ fn items() {
         return_consumed_capacity: text("NONE"),
         projection_expression: text("a"),
         expression_attribute_names: Some(BTreeMap::new()),
-        not_built: vec!["AttributesToGet"],
+        attributes_to_get: Some(vec!["a".to_owned()]),
         value_fault: None,
     };
     assert_eq!(get, expected);
@@ -152,7 +162,7 @@ fn updates_and_deletes() {
         r##"{"TableName":"t","Key":{"k":{"S":"v"}},"ReturnValues":"ALL_NEW","ReturnConsumedCapacity":"TOTAL",
         "ReturnItemCollectionMetrics":"NONE","UpdateExpression":"SET a = :b","ConditionExpression":"a < :b",
         "ExpressionAttributeNames":null,"ExpressionAttributeValues":{":b":{"N":"2"}},
-        "ReturnValuesOnConditionCheckFailure":"NONE","AttributeUpdates":{"a":{"Action":"DELETE"}}}"##,
+        "ReturnValuesOnConditionCheckFailure":"NONE","AttributeUpdates":{"a":{"Action":"DELETE","Value":{"N":"2"}}}}"##,
     )
     .expect("sound");
     let expected = UpdateItemInput {
@@ -166,7 +176,12 @@ fn updates_and_deletes() {
         expression_attribute_names: None,
         expression_attribute_values: Some(BTreeMap::from([(":b".to_owned(), number("2"))])),
         return_values_on_condition_check_failure: text("NONE"),
-        not_built: vec!["AttributeUpdates"],
+        attribute_updates: Some(BTreeMap::from([(
+            "a".to_owned(),
+            AttributeUpdate { action: text("DELETE"), value: Some(number("2")) },
+        )])),
+        expected: None,
+        conditional_operator: None,
         value_fault: None,
     };
     assert_eq!(update, expected);
@@ -187,7 +202,8 @@ fn updates_and_deletes() {
         expression_attribute_names: Some(BTreeMap::from([("#a".to_owned(), "b".to_owned())])),
         expression_attribute_values: Some(BTreeMap::new()),
         return_values_on_condition_check_failure: text("NONE"),
-        not_built: vec![],
+        expected: Some(BTreeMap::new()),
+        conditional_operator: None,
         value_fault: None,
     };
     assert_eq!(delete, expected);
@@ -199,7 +215,7 @@ fn pages() {
         r##"{"TableName":"t","Select":"COUNT","Limit":5,"ConsistentRead":false,"ScanIndexForward":false,
         "ExclusiveStartKey":{"k":{"S":"v"}},"ReturnConsumedCapacity":"INDEXES","ProjectionExpression":"p",
         "FilterExpression":"f","KeyConditionExpression":"k = :v","ExpressionAttributeNames":{"#a":"b"},
-        "ExpressionAttributeValues":{":v":{"S":"x"}},"IndexName":"i","KeyConditions":{"k":{}}}"##,
+        "ExpressionAttributeValues":{":v":{"S":"x"}},"IndexName":"i","KeyConditions":{"k":{}},"QueryFilter":{},"AttributesToGet":[]}"##,
     )
     .expect("sound");
     let expected = QueryInput {
@@ -215,6 +231,10 @@ fn pages() {
         key_condition_expression: text("k = :v"),
         expression_attribute_names: Some(BTreeMap::from([("#a".to_owned(), "b".to_owned())])),
         expression_attribute_values: Some(item(":v", "x")),
+        attributes_to_get: Some(vec![]),
+        key_conditions: Some(BTreeMap::from([("k".to_owned(), ConditionInput::default())])),
+        query_filter: Some(BTreeMap::new()),
+        conditional_operator: None,
         not_built: vec!["IndexName"],
         value_fault: None,
     };
@@ -224,7 +244,7 @@ fn pages() {
         r##"{"TableName":"t","Select":"COUNT","Limit":5,"ConsistentRead":true,"ExclusiveStartKey":{"k":{"S":"v"}},
         "ReturnConsumedCapacity":"INDEXES","TotalSegments":4,"Segment":0,"ProjectionExpression":"p",
         "FilterExpression":"f","ExpressionAttributeNames":{"#a":"b"},"ExpressionAttributeValues":{":v":{"S":"x"}},
-        "ScanFilter":{"a":{"ComparisonOperator":"NULL"}}}"##,
+        "ScanFilter":{"a":{"ComparisonOperator":"NULL"}},"ConditionalOperator":"OR"}"##,
     )
     .expect("sound");
     let expected = ScanInput {
@@ -240,7 +260,13 @@ fn pages() {
         filter_expression: text("f"),
         expression_attribute_names: Some(BTreeMap::from([("#a".to_owned(), "b".to_owned())])),
         expression_attribute_values: Some(item(":v", "x")),
-        not_built: vec!["ScanFilter"],
+        attributes_to_get: None,
+        scan_filter: Some(BTreeMap::from([(
+            "a".to_owned(),
+            ConditionInput { comparison_operator: text("NULL"), attribute_value_list: None },
+        )])),
+        conditional_operator: text("OR"),
+        not_built: vec![],
         value_fault: None,
     };
     assert_eq!(scan, expected);
@@ -258,7 +284,7 @@ fn batches() {
         consistent_read: Some(true),
         projection_expression: text("p"),
         expression_attribute_names: Some(BTreeMap::from([("#a".to_owned(), "b".to_owned())])),
-        not_built: vec!["AttributesToGet"],
+        attributes_to_get: Some(vec!["x".to_owned()]),
     };
     let expected = BatchGetItemInput {
         request_items: Some(BTreeMap::from([("t".to_owned(), keys)])),

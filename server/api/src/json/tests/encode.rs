@@ -160,7 +160,7 @@ fn batches() {
         consistent_read: Some(true),
         projection_expression: Some("p".into()),
         expression_attribute_names: Some(BTreeMap::from([("#p".into(), "p".into())])),
-        not_built: vec![],
+        attributes_to_get: Some(vec!["a".into()]),
     };
     let get = BatchGetItemOutput {
         responses: BTreeMap::from([("t".into(), vec![item("k", "w")])]),
@@ -169,7 +169,7 @@ fn batches() {
     };
     answers(
         &Output::BatchGetItem(get),
-        r##"{"Responses":{"t":[{"k":{"S":"w"}}]},"UnprocessedKeys":{"t":{"Keys":[{"k":{"S":"v"}}],"ConsistentRead":true,"ProjectionExpression":"p","ExpressionAttributeNames":{"#p":"p"}}},"ConsumedCapacity":[{"TableName":"t","CapacityUnits":0.5}]}"##,
+        r##"{"Responses":{"t":[{"k":{"S":"w"}}]},"UnprocessedKeys":{"t":{"Keys":[{"k":{"S":"v"}}],"ConsistentRead":true,"ProjectionExpression":"p","ExpressionAttributeNames":{"#p":"p"},"AttributesToGet":["a"]}},"ConsumedCapacity":[{"TableName":"t","CapacityUnits":0.5}]}"##,
     );
     answers(
         &Output::BatchGetItem(BatchGetItemOutput::default()),

@@ -1,7 +1,7 @@
 //! Bad input: what is a fault of the JSON, what is a fault of a value, and in which words.
 
 use trilith_domain::OpError;
-use trilith_domain::ops::{BatchWriteItemInput, GetItemInput, PutItemInput};
+use trilith_domain::ops::{BatchWriteItemInput, GetItemInput, PutItemInput, QueryInput};
 
 use super::{read, value};
 
@@ -323,28 +323,24 @@ fn nesting_beyond_32_levels_is_a_fault_of_the_value() {
 }
 
 #[test]
-fn deep_json_of_any_kind_is_passed_over_without_recursion() {
-    let deep =
-        |open: &str, close: &str| format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
-    let unknown = format!(r#"{{"Unknown":{},"TableName":"t"}}"#, deep("[", "]"));
-    assert_eq!(
-        read::<GetItemInput>(&unknown)
-            .expect("sound")
-            .table_name
-            .as_deref(),
-        Some("t")
-    );
-    let unknown = format!(
-        r#"{{"Expected":{},"TableName":"t"}}"#,
-        deep(r#"{"a":"#, "}")
-    );
-    assert_eq!(
-        read::<PutItemInput>(&unknown).expect("sound").not_built,
-        ["Expected"]
-    );
-    let open_only = format!(r#"{{"Unknown":{}"#, "[".repeat(1_000_000));
+fn deep_json_is_passed_over_to_a_bound_and_refused_beyond_it() {
+    let deep = |levels: usize, open: &str, close: &str| {
+        format!("{}1{}", open.repeat(levels), close.repeat(levels))
+    };
+    let unknown = |levels| format!(r#"{{"Unknown":{},"TableName":"t"}}"#, deep(levels, "[", "]"));
+    let sound = read::<GetItemInput>(&unknown(1000)).expect("sound");
+    assert_eq!(sound.table_name.as_deref(), Some("t"));
+    let not_built = |levels| format!(r#"{{"IndexName":{}}}"#, deep(levels, r#"{"a":"#, "}"));
+    let sound = read::<QueryInput>(&not_built(1000)).expect("sound");
+    assert_eq!(sound.not_built, ["IndexName"]);
+    for levels in [1001, 100_000] {
+        let text = "Document nesting depth exceeds the maximum allowed";
+        assert_eq!(fault_of(read::<GetItemInput>(&unknown(levels))), text);
+        assert_eq!(fault_of(read::<QueryInput>(&not_built(levels))), text);
+    }
+    let open_only = format!(r#"{{"Unknown":{}"#, "[".repeat(1000));
     assert!(fault_of(read::<GetItemInput>(&open_only)).starts_with("Malformed JSON"));
-    let as_value = format!(r#"{{"Key":{}}}"#, deep("[", "]"));
+    let as_value = format!(r#"{{"Key":{}}}"#, deep(100_000, "[", "]"));
     assert_eq!(
         fault_of(read::<GetItemInput>(&as_value)),
         "Start of list found where not expected"
@@ -354,17 +350,17 @@ fn deep_json_of_any_kind_is_passed_over_without_recursion() {
 #[test]
 fn members_that_ask_for_nothing_are_not_reported() {
     for (json, asks) in [
-        (r#"{"AttributesToGet":null}"#, false),
-        (r#"{"AttributesToGet":[]}"#, false),
+        (r#"{"IndexName":null}"#, false),
+        (r#"{"IndexName":[]}"#, false),
         (
-            r#"{"AttributesToGet":{"Enabled":false,"Other":{"x":[null]}}}"#,
+            r#"{"IndexName":{"Enabled":false,"Other":{"x":[null]}}}"#,
             false,
         ),
-        (r#"{"AttributesToGet":{"Enabled":true}}"#, true),
-        (r#"{"AttributesToGet":["a"],"AttributesToGet":["b"]}"#, true),
-        (r#"{"AttributesToGet":0}"#, true),
+        (r#"{"IndexName":{"Enabled":true}}"#, true),
+        (r#"{"IndexName":["a"],"IndexName":["b"]}"#, true),
+        (r#"{"IndexName":0}"#, true),
     ] {
-        let get: GetItemInput = read(json).expect("sound");
-        assert_eq!(get.not_built.len(), usize::from(asks), "{json}");
+        let query: QueryInput = read(json).expect("sound");
+        assert_eq!(query.not_built.len(), usize::from(asks), "{json}");
     }
 }

@@ -76,10 +76,26 @@ fn a_false_condition_changes_nothing_and_says_what_it_saw() {
 #[test]
 fn an_update_of_nothing_begins_with_the_key() {
     let mut shard = Shard::with_table();
-    let bare = Action::Update(update("REMOVE v", &[]));
-    assert_eq!(written(shard.write(write("a", 1, bare))).new_size, 7);
-    assert_eq!(shard.item("a", 1), Some(item(&[("pk", s("a")), ("sk", n(1))])));
-    assert_eq!(shard.counters(), (1, 7));
+    let add = Action::Update(update("ADD v :n", &[(":n", n(1))]));
+    assert_eq!(written(shard.write(write("a", 1, add))).new_size, 10);
+    assert_eq!(shard.item("a", 1), Some(item(&[("pk", s("a")), ("sk", n(1)), ("v", n(1))])));
+    assert_eq!(shard.counters(), (1, 10));
+}
+
+#[test]
+fn an_update_that_only_takes_away_makes_no_item() {
+    let mut shard = Shard::with_table();
+    let set = AttributeValue::Ns([trilith_values::Number::from(1i64)].into());
+    for text in ["REMOVE v", "DELETE v :n", "REMOVE w DELETE v :n"] {
+        let action = Action::Update(update(text, &[(":n", set.clone())]));
+        let all = Write { returns: ReturnValues::AllNew, ..write("a", 1, action) };
+        assert_eq!(written(shard.write(all)), Written::default(), "{text}");
+        assert_eq!(shard.item("a", 1), None, "{text}");
+    }
+    assert_eq!(shard.counters(), (0, 0));
+    shard.write(put("a", 1, &[("v", n(1))]));
+    shard.write(write("a", 1, Action::Update(update("REMOVE v", &[]))));
+    assert_eq!(shard.item("a", 1), Some(item(&[("pk", s("a")), ("sk", n(1))])), "what is there stays");
 }
 
 #[test]

@@ -101,11 +101,13 @@ fn gets_that_need_no_table_to_be_refused() {
             get(vec![(
                 "orders",
                 KeysAndAttributes {
-                    not_built: vec!["AttributesToGet"],
+                    attributes_to_get: Some(vec!["a".to_owned()]),
+                    projection_expression: text("b"),
                     ..keys(1)
                 },
             )]),
-            "One or more parameter values were invalid: AttributesToGet is not supported yet",
+            "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: \
+             {AttributesToGet} Expression parameters: {ProjectionExpression}",
         ),
     ];
     for (input, expected) in cases {

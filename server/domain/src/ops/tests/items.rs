@@ -3,7 +3,7 @@
 use trilith_values::AttributeValue;
 
 use super::super::testing::*;
-use super::super::types::{ConsumedCapacity, HalfUnits};
+use super::super::types::{ConsumedCapacity, Expectation, HalfUnits};
 use super::super::*;
 use crate::error::OpError;
 use crate::machine::{Action, CommandBody, ReplyBody, ReturnValues, Write, Written};
@@ -101,10 +101,12 @@ fn requests_that_need_no_table_to_be_refused() {
         ),
         (
             PutItemInput {
-                not_built: vec!["Expected", "ConditionalOperator"],
+                expected: Some([("a".to_owned(), Expectation::default())].into()),
+                condition_expression: text("attribute_exists(a)"),
                 ..put()
             },
-            "One or more parameter values were invalid: Expected, ConditionalOperator are not supported yet",
+            "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: \
+             {Expected} Expression parameters: {ConditionExpression}",
         ),
         (
             PutItemInput {

@@ -131,7 +131,7 @@ fn queries_that_the_table_refuses() {
                 exclusive_start_key: Some(item([("pk", s("a"))])),
                 ..query()
             },
-            "Exclusive Start Key must have same size as table's key schema",
+            "The provided starting key is invalid",
         ),
         (
             QueryInput {
