@@ -5,6 +5,8 @@
 //! Scalars are quoted as sent, null stands unquoted. Lists and structures are only counted, never printed: the
 //! service prints them as its own Java classes, which nobody can match.
 
+use std::fmt;
+
 use crate::error::OpError;
 use crate::limits;
 use crate::ops::table_ref::{TableRef, has_name_characters};
@@ -14,6 +16,9 @@ pub(crate) const CHECKED: &str = "a required member, checked for presence before
 
 /// The pattern of names, as texts quote it.
 const NAME_PATTERN: &str = "Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+";
+
+/// Violations that one answer names.
+const REPORTED_MAX: usize = 10;
 
 /// Collects violations in the order they are met.
 #[derive(Debug, Default)]
@@ -52,16 +57,28 @@ impl Constraints {
         }
     }
 
+    /// Keeps a violation, of the first few: a request of many must not make an answer larger than itself.
+    fn record(&mut self, text: fmt::Arguments<'_>) {
+        if !self.is_full() {
+            self.found.push(text.to_string());
+        }
+    }
+
+    /// Whether further violations would not be reported, so that no loop need look for them.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= REPORTED_MAX
+    }
+
     /// Records that a scalar violates a constraint.
-    fn scalar(&mut self, path: &str, value: &dyn std::fmt::Display, constraint: &str) {
-        self.found.push(format!(
+    fn scalar(&mut self, path: &str, value: &dyn fmt::Display, constraint: &str) {
+        self.record(format_args!(
             "Value '{value}' at '{path}' failed to satisfy constraint: {constraint}"
         ));
     }
 
     /// Records that a list, map or structure violates a constraint; its content is not printed.
     pub(crate) fn aggregate(&mut self, path: &str, constraint: &str) {
-        self.found.push(format!(
+        self.record(format_args!(
             "Value at '{path}' failed to satisfy constraint: {constraint}"
         ));
     }
@@ -75,7 +92,7 @@ impl Constraints {
 
     /// Records that a required member is not there.
     pub(crate) fn missing(&mut self, path: &str) {
-        self.found.push(format!(
+        self.record(format_args!(
             "Value null at '{path}' failed to satisfy constraint: Member must not be null"
         ));
     }
@@ -267,6 +284,17 @@ mod tests {
              Member must not be null; Value 'ALL' at 'returnConsumedCapacity' failed to satisfy constraint: \
              Member must satisfy enum value set: [INDEXES, TOTAL, NONE]"
         );
+    }
+
+    #[test]
+    fn an_answer_names_the_first_few() {
+        let mut check = Constraints::new();
+        for _ in 0..1_000 {
+            check.missing("x");
+        }
+        let text = text(check);
+        assert!(text.starts_with("10 validation errors detected: "), "{text}");
+        assert_eq!(text.matches("Value null at 'x'").count(), 10);
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             message_bytes_max: 16 << 20,
-            bodies_max: 256 << 20,
+            bodies_max: 64 << 20,
             connections_max: 10_000,
             streams_max: 256,
             patience: Duration::from_secs(15),

@@ -67,7 +67,7 @@ impl Default for Settings {
         Self {
             max_body: 16 * 1024 * 1024,
             max_header: 16 * 1024,
-            max_bodies: 256 * 1024 * 1024,
+            max_bodies: 64 * 1024 * 1024,
             max_connections: 10_000,
             head_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(20),

@@ -114,7 +114,9 @@ impl Compared {
         if values.windows(2).any(|pair| pair[0].type_name() != pair[1].type_name()) {
             return Err(invalid("AttributeValues inside AttributeValueList must be of same type".to_owned()));
         }
-        if comparison == Comparison::Between && values[0].compare(&values[1]).is_some_and(|order| order.is_gt()) {
+        if comparison == Comparison::Between
+            && values[0].compare(&values[1]).is_some_and(|order| order.is_gt())
+        {
             return Err(OpError::validation(
                 "The BETWEEN condition was provided a range where the lower bound is greater than the upper bound",
             ));
@@ -277,7 +279,9 @@ pub fn update(changes: Vec<(String, Change, Option<AttributeValue>)>) -> Result<
             }
             (Change::Delete, "SS" | "NS" | "BS") => Action::Delete(path, literals.add(value)?),
             (Change::Delete, _) => {
-                return Err(invalid(format!("DELETE action with value is not supported for the type {kind}")));
+                return Err(invalid(format!(
+                    "DELETE action with value is not supported for the type {kind}"
+                )));
             }
         });
     }
@@ -374,11 +378,27 @@ mod tests {
             (Comparison::Null, vec![n(1)], "Invalid number of argument(s) for the NULL ComparisonOperator"),
             (Comparison::In, vec![], "Invalid number of argument(s) for the IN ComparisonOperator"),
             (Comparison::In, vec![n(1); 101], "Invalid number of argument(s) for the IN ComparisonOperator"),
-            (Comparison::Between, vec![n(1)], "Invalid number of argument(s) for the BETWEEN ComparisonOperator"),
-            (Comparison::Lt, vec![set.clone()], "ComparisonOperator LT is not valid for SS AttributeValue type"),
+            (
+                Comparison::Between,
+                vec![n(1)],
+                "Invalid number of argument(s) for the BETWEEN ComparisonOperator",
+            ),
+            (
+                Comparison::Lt,
+                vec![set.clone()],
+                "ComparisonOperator LT is not valid for SS AttributeValue type",
+            ),
             (Comparison::In, vec![set], "ComparisonOperator IN is not valid for SS AttributeValue type"),
-            (Comparison::BeginsWith, vec![n(1)], "ComparisonOperator BEGINS_WITH is not valid for N AttributeValue type"),
-            (Comparison::In, vec![n(1), s("a")], "AttributeValues inside AttributeValueList must be of same type"),
+            (
+                Comparison::BeginsWith,
+                vec![n(1)],
+                "ComparisonOperator BEGINS_WITH is not valid for N AttributeValue type",
+            ),
+            (
+                Comparison::In,
+                vec![n(1), s("a")],
+                "AttributeValues inside AttributeValueList must be of same type",
+            ),
         ] {
             let error = Compared::new(comparison, values).expect_err(text);
             assert_eq!(error.message(), format!("One or more parameter values were invalid: {text}"));

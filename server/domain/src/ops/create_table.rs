@@ -131,6 +131,9 @@ fn check_attribute_definitions(
 ) {
     check.required("attributeDefinitions", definitions.as_ref());
     for (i, definition) in definitions.unwrap_or_default().iter().enumerate() {
+        if check.is_full() {
+            break;
+        }
         let path = format!("attributeDefinitions.{}.member", i + 1);
         check_attribute_name(
             check,
@@ -155,6 +158,9 @@ fn check_key_schema(check: &mut Constraints, elements: Option<&[KeySchemaElement
         check.count("keySchema", elements.len(), 1, 2);
     }
     for (i, element) in elements.unwrap_or_default().iter().enumerate() {
+        if check.is_full() {
+            break;
+        }
         let path = format!("keySchema.{}.member", i + 1);
         check_attribute_name(
             check,

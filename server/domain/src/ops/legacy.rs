@@ -149,6 +149,9 @@ pub(super) fn check_attributes(check: &mut Constraints, path: &str, names: Optio
     let Some(names) = names else { return };
     check.count(path, names.len(), 1, usize::MAX);
     for (i, name) in names.iter().enumerate() {
+        if check.is_full() {
+            return;
+        }
         check.length(&format!("{path}.{}.member", i + 1), Some(name), 1, limits::ATTRIBUTE_NAME_MAX);
     }
 }
@@ -210,7 +213,9 @@ fn expected(name: &str, test: Expectation) -> Result<Compared, OpError> {
         let bare = matches!(comparison, Comparison::Null | Comparison::NotNull);
         if value.is_none() && list.is_none() && !bare {
             let comparison = comparison.as_str();
-            return invalid(&format!("Value or AttributeValueList must be used with ComparisonOperator: {comparison}"));
+            return invalid(&format!(
+                "Value or AttributeValueList must be used with ComparisonOperator: {comparison}"
+            ));
         }
         let values = list.unwrap_or_else(|| value.into_iter().collect());
         return Compared::new(comparison, values);

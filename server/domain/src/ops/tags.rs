@@ -14,6 +14,9 @@ const RESERVED_PREFIX: &str = "aws:";
 /// The model's constraints on a list of tags, where present.
 pub(super) fn check(check: &mut Constraints, tags: Option<&[Tag]>) {
     for (i, tag) in tags.unwrap_or_default().iter().enumerate() {
+        if check.is_full() {
+            break;
+        }
         let path = format!("tags.{}.member", i + 1);
         check.required(&format!("{path}.key"), tag.key.as_ref());
         check.length(

@@ -31,6 +31,9 @@ impl UntagResource {
         check.resource_arn(input.resource_arn.as_deref());
         check.required("tagKeys", input.tag_keys.as_ref());
         for (i, key) in input.tag_keys.iter().flatten().enumerate() {
+            if check.is_full() {
+                break;
+            }
             check.length(
                 &format!("tagKeys.{}.member", i + 1),
                 Some(key),

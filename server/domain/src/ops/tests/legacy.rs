@@ -47,7 +47,10 @@ fn each_style_of_expected_is_checked() {
     let list = || Some(vec![n("1")]);
     let bare = Expectation::default;
     for (test, complaint) in [
-        (Expectation { exists: Some(false), value: value(), ..bare() }, "Value cannot be used when Exists is false"),
+        (
+            Expectation { exists: Some(false), value: value(), ..bare() },
+            "Value cannot be used when Exists is false",
+        ),
         (Expectation { exists: Some(true), ..bare() }, "Value must be provided when Exists is true"),
         (bare(), "Value must be provided when Exists is null"),
         (
@@ -67,8 +70,7 @@ fn each_style_of_expected_is_checked() {
             "Value or AttributeValueList must be used with ComparisonOperator: EQ",
         ),
     ] {
-        let expected =
-            format!("One or more parameter values were invalid: {complaint} for Attribute: n");
+        let expected = format!("One or more parameter values were invalid: {complaint} for Attribute: n");
         assert_eq!(refused(PutItem::parse(put(one("n", test)))), expected);
     }
     for (test, holds_for_nothing) in [
