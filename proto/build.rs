@@ -12,18 +12,12 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
 
     let mut compiler = Compiler::new(["proto"])?;
-    compiler
-        .include_imports(true)
-        .include_source_info(true)
-        .open_files(FILES)?;
+    compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
     let described = compiler.file_descriptor_set();
 
     // Reflection needs no comments: they would double what every server carries.
     compiler.include_source_info(false);
-    fs::write(
-        out.join("trilith_descriptor.bin"),
-        compiler.encode_file_descriptor_set(),
-    )?;
+    fs::write(out.join("trilith_descriptor.bin"), compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure()
         // Maps in the order of their keys: two equal messages have one encoding.

@@ -8,9 +8,7 @@ use trilith_proto::data::v1 as proto;
 
 use crate::connection::{Nodes, Settings};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::items::{
-    BatchGet, BatchGot, BatchWrite, BatchWritten, Delete, Get, Got, Put, Update, Written,
-};
+use crate::items::{BatchGet, BatchGot, BatchWrite, BatchWritten, Delete, Get, Got, Put, Update, Written};
 use crate::pages::{Page, Query, Scan};
 use crate::tables::{CreateTable, Table, TableNames, TableStatus, UpdateTable};
 
@@ -42,10 +40,7 @@ impl Client {
         settings: Settings,
     ) -> Result<Self> {
         let addresses = addresses.into_iter().map(Into::into).collect();
-        Ok(Self {
-            nodes: Nodes::connect(addresses, &settings).await?,
-            deadline: settings.deadline,
-        })
+        Ok(Self { nodes: Nodes::connect(addresses, &settings).await?, deadline: settings.deadline })
     }
 
     /// Writes a whole item.
@@ -99,9 +94,7 @@ impl Client {
 
     /// A table's state and counters.
     pub async fn describe_table(&self, table: impl Into<String>) -> Result<Table> {
-        let request = proto::DescribeTableRequest {
-            table_name: table.into(),
-        };
+        let request = proto::DescribeTableRequest { table_name: table.into() };
         Table::of(self.nodes.call(request).await?.table)
     }
 
@@ -121,9 +114,7 @@ impl Client {
                     let text = format!("table {name} is being deleted");
                     return Err(Error::new(ErrorKind::NotFound, Retry::Pointless, text));
                 }
-                TableStatus::Creating | TableStatus::Unknown
-                    if Instant::now() + POLL < deadline =>
-                {
+                TableStatus::Creating | TableStatus::Unknown if Instant::now() + POLL < deadline => {
                     sleep(POLL).await;
                 }
                 TableStatus::Creating | TableStatus::Unknown => {
@@ -136,15 +127,9 @@ impl Client {
 
     /// Names of tables, from behind `start_after` on.
     pub async fn list_tables(&self, start_after: Option<String>) -> Result<TableNames> {
-        let request = proto::ListTablesRequest {
-            exclusive_start_table_name: start_after,
-            limit: None,
-        };
+        let request = proto::ListTablesRequest { exclusive_start_table_name: start_after, limit: None };
         let answer = self.nodes.call(request).await?;
-        Ok(TableNames {
-            names: answer.table_names,
-            last: answer.last_evaluated_table_name,
-        })
+        Ok(TableNames { names: answer.table_names, last: answer.last_evaluated_table_name })
     }
 
     /// Changes a table's settings.
@@ -154,9 +139,7 @@ impl Client {
 
     /// Drops a table and its items.
     pub async fn delete_table(&self, table: impl Into<String>) -> Result<Table> {
-        let request = proto::DeleteTableRequest {
-            table_name: table.into(),
-        };
+        let request = proto::DeleteTableRequest { table_name: table.into() };
         Table::of(self.nodes.call(request).await?.table_description)
     }
 }

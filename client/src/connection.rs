@@ -73,21 +73,11 @@ impl Nodes {
             channels.push(client.max_decoding_message_size(ANSWER_BYTES));
         }
         let current = reached.ok_or_else(|| {
-            let why = if failures.is_empty() {
-                "no address was given".to_owned()
-            } else {
-                failures.join("; ")
-            };
-            Error::new(
-                ErrorKind::Unavailable,
-                Retry::Safe,
-                format!("no node could be reached: {why}"),
-            )
+            let why =
+                if failures.is_empty() { "no address was given".to_owned() } else { failures.join("; ") };
+            Error::new(ErrorKind::Unavailable, Retry::Safe, format!("no node could be reached: {why}"))
         })?;
-        let backoff = Backoff {
-            base: settings.pause,
-            max: settings.pause_max,
-        };
+        let backoff = Backoff { base: settings.pause, max: settings.pause_max };
         Ok(Arc::new(Self {
             channels,
             current: AtomicUsize::new(current),
@@ -104,24 +94,21 @@ impl Nodes {
             tries += 1;
             let at = self.current.load(Ordering::Relaxed) % self.channels.len();
             let request = request(message.clone(), deadline);
-            let error =
-                match timeout_at(deadline, Q::send(self.channels[at].clone(), request)).await {
-                    Ok(Ok(answer)) => return Ok(answer.into_inner()),
-                    // On this side, tonic ends a call at its timeout with a code of its own.
-                    Ok(Err(_)) | Err(_) if Instant::now() >= deadline => {
-                        return Err(Error::deadline(Q::READS));
-                    }
-                    Ok(Err(status)) => Error::of(&status, Q::READS),
-                    Err(_) => return Err(Error::deadline(Q::READS)),
-                };
+            let error = match timeout_at(deadline, Q::send(self.channels[at].clone(), request)).await {
+                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                // On this side, tonic ends a call at its timeout with a code of its own.
+                Ok(Err(_)) | Err(_) if Instant::now() >= deadline => {
+                    return Err(Error::deadline(Q::READS));
+                }
+                Ok(Err(status)) => Error::of(&status, Q::READS),
+                Err(_) => return Err(Error::deadline(Q::READS)),
+            };
             if !error.is_retried() {
                 return Err(error);
             }
             // Others may have moved on already: then this node is not left twice.
             let next = (at + 1) % self.channels.len();
-            let _ = self
-                .current
-                .compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed);
+            let _ = self.current.compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed);
             // Every node is tried once without a pause, unless it was reached and asked for one.
             let every_node_failed = tries as usize >= self.channels.len();
             if every_node_failed || error.exception().is_some() {
@@ -138,22 +125,15 @@ impl Nodes {
 fn request<Q>(message: Q, deadline: Instant) -> Request<Q> {
     let mut request = Request::new(message);
     request.set_timeout(deadline.saturating_duration_since(Instant::now()));
-    request.metadata_mut().insert(
-        "trilith-details-max-bytes",
-        MetadataValue::from(DETAILS_BYTES),
-    );
+    request.metadata_mut().insert("trilith-details-max-bytes", MetadataValue::from(DETAILS_BYTES));
     request
 }
 
 /// `host:port` or a whole URL.
 fn endpoint(address: &str, settings: &Settings) -> Result<Endpoint> {
-    let url = if address.contains("://") {
-        address.to_owned()
-    } else {
-        format!("http://{address}")
-    };
-    let endpoint = Endpoint::from_shared(url)
-        .map_err(|error| Error::protocol(format!("{address}: {error}")))?;
+    let url = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+    let endpoint =
+        Endpoint::from_shared(url).map_err(|error| Error::protocol(format!("{address}: {error}")))?;
     Ok(endpoint
         .connect_timeout(settings.connect_timeout)
         .tcp_nodelay(true)

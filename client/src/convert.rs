@@ -10,16 +10,12 @@ use crate::error::{Error, Result};
 
 /// An item or key as a message.
 pub fn item_out(item: Item) -> proto::Item {
-    proto::Item {
-        attributes: map_out(item),
-    }
+    proto::Item { attributes: map_out(item) }
 }
 
 /// A map of values as a message's.
 pub fn map_out(map: Map) -> BTreeMap<String, proto::AttributeValue> {
-    map.into_iter()
-        .map(|(name, value)| (name, value_out(value)))
-        .collect()
+    map.into_iter().map(|(name, value)| (name, value_out(value))).collect()
 }
 
 fn value_out(value: AttributeValue) -> proto::AttributeValue {
@@ -29,21 +25,15 @@ fn value_out(value: AttributeValue) -> proto::AttributeValue {
         AttributeValue::B(bytes) => Value::B(bytes),
         AttributeValue::Bool(flag) => Value::Bool(flag),
         AttributeValue::Null => Value::Null(true),
-        AttributeValue::L(list) => Value::L(proto::List {
-            values: list.into_iter().map(value_out).collect(),
-        }),
-        AttributeValue::M(map) => Value::M(proto::Map {
-            entries: map_out(map),
-        }),
-        AttributeValue::Ss(set) => Value::Ss(proto::StringSet {
-            values: set.into_iter().collect(),
-        }),
-        AttributeValue::Ns(set) => Value::Ns(proto::NumberSet {
-            values: set.iter().map(ToString::to_string).collect(),
-        }),
-        AttributeValue::Bs(set) => Value::Bs(proto::BinarySet {
-            values: set.into_iter().collect(),
-        }),
+        AttributeValue::L(list) => {
+            Value::L(proto::List { values: list.into_iter().map(value_out).collect() })
+        }
+        AttributeValue::M(map) => Value::M(proto::Map { entries: map_out(map) }),
+        AttributeValue::Ss(set) => Value::Ss(proto::StringSet { values: set.into_iter().collect() }),
+        AttributeValue::Ns(set) => {
+            Value::Ns(proto::NumberSet { values: set.iter().map(ToString::to_string).collect() })
+        }
+        AttributeValue::Bs(set) => Value::Bs(proto::BinarySet { values: set.into_iter().collect() }),
     };
     proto::AttributeValue { value: Some(value) }
 }
@@ -59,35 +49,24 @@ pub fn items_in(items: Vec<proto::Item>) -> Result<Vec<Item>> {
 }
 
 fn map_in(map: BTreeMap<String, proto::AttributeValue>) -> Result<Map> {
-    map.into_iter()
-        .map(|(name, value)| Ok((name, value_in(value)?)))
-        .collect()
+    map.into_iter().map(|(name, value)| Ok((name, value_in(value)?))).collect()
 }
 
 /// The recursion is bounded: the decoder took at most 100 nested messages.
 fn value_in(value: proto::AttributeValue) -> Result<AttributeValue> {
-    let value = value
-        .value
-        .ok_or_else(|| Error::protocol("the server answered with a value of no known type"))?;
+    let value =
+        value.value.ok_or_else(|| Error::protocol("the server answered with a value of no known type"))?;
     Ok(match value {
         Value::S(text) => AttributeValue::S(text),
         Value::N(text) => AttributeValue::N(number_in(&text)?),
         Value::B(bytes) => AttributeValue::B(bytes),
         Value::Bool(flag) => AttributeValue::Bool(flag),
         Value::Null(_) => AttributeValue::Null,
-        Value::L(list) => AttributeValue::L(
-            list.values
-                .into_iter()
-                .map(value_in)
-                .collect::<Result<_>>()?,
-        ),
+        Value::L(list) => AttributeValue::L(list.values.into_iter().map(value_in).collect::<Result<_>>()?),
         Value::M(map) => AttributeValue::M(map_in(map.entries)?),
         Value::Ss(set) => AttributeValue::Ss(set.values.into_iter().collect()),
         Value::Ns(set) => AttributeValue::Ns(
-            set.values
-                .iter()
-                .map(|text| number_in(text))
-                .collect::<Result<BTreeSet<_>>>()?,
+            set.values.iter().map(|text| number_in(text)).collect::<Result<BTreeSet<_>>>()?,
         ),
         Value::Bs(set) => AttributeValue::Bs(set.values.into_iter().collect()),
     })
@@ -114,31 +93,16 @@ mod tests {
             AttributeValue::L(vec![AttributeValue::Null, AttributeValue::L(vec![])]),
             AttributeValue::M(Map::from([("a".into(), AttributeValue::M(Map::new()))])),
             AttributeValue::Ss(["a".to_owned(), "b".to_owned()].into()),
-            AttributeValue::Ns(
-                [
-                    number("1"),
-                    number("12345678901234567890123456789012345678"),
-                ]
-                .into(),
-            ),
+            AttributeValue::Ns([number("1"), number("12345678901234567890123456789012345678")].into()),
             AttributeValue::Bs([vec![], vec![1]].into()),
         ];
-        let item: Item = values
-            .into_iter()
-            .enumerate()
-            .map(|(i, value)| (i.to_string(), value))
-            .collect();
+        let item: Item = values.into_iter().enumerate().map(|(i, value)| (i.to_string(), value)).collect();
         assert_eq!(item_in(item_out(item.clone())), Ok(item));
     }
 
     #[test]
     fn what_cannot_be_read_is_an_error_and_no_panic() {
         assert!(value_in(proto::AttributeValue { value: None }).is_err());
-        assert!(
-            value_in(proto::AttributeValue {
-                value: Some(Value::N("x".into()))
-            })
-            .is_err()
-        );
+        assert!(value_in(proto::AttributeValue { value: Some(Value::N("x".into())) }).is_err());
     }
 }

@@ -107,14 +107,7 @@ impl Error {
 
     pub(crate) fn new(kind: ErrorKind, retry: Retry, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self(Box::new(Parts {
-            kind,
-            retry,
-            message,
-            exception: None,
-            request_id: None,
-            item: None,
-        }))
+        Self(Box::new(Parts { kind, retry, message, exception: None, request_id: None, item: None }))
     }
 
     /// An answer or address that makes no sense.
@@ -124,26 +117,17 @@ impl Error {
 
     /// No answer by the deadline, to a call that was sent.
     pub(crate) fn deadline(reads: bool) -> Self {
-        Self::new(
-            ErrorKind::DeadlineExceeded,
-            lost(reads),
-            "no answer by the deadline",
-        )
+        Self::new(ErrorKind::DeadlineExceeded, lost(reads), "no answer by the deadline")
     }
 
     /// From the status of a call; `reads` says that it changes nothing.
     pub(crate) fn of(status: &Status, reads: bool) -> Self {
-        let info = status
-            .get_details_error_info()
-            .filter(|info| info.domain == DOMAIN);
+        let info = status.get_details_error_info().filter(|info| info.domain == DOMAIN);
         let (kind, retry) = match &info {
             Some(info) => answered(&info.reason, status.code(), reads),
             None => unanswered(status, reads),
         };
-        let request_id = status
-            .metadata()
-            .get(REQUEST_ID)
-            .and_then(|id| id.to_str().ok());
+        let request_id = status.metadata().get(REQUEST_ID).and_then(|id| id.to_str().ok());
         Self(Box::new(Parts {
             kind,
             retry,
@@ -158,20 +142,13 @@ impl Error {
     /// bring about.
     pub(crate) fn is_retried(&self) -> bool {
         self.0.retry == Retry::Safe
-            && matches!(
-                self.0.kind,
-                ErrorKind::Unavailable | ErrorKind::ConnectionLost
-            )
+            && matches!(self.0.kind, ErrorKind::Unavailable | ErrorKind::ConnectionLost)
     }
 }
 
 /// What remains of a call whose end nobody saw.
 fn lost(reads: bool) -> Retry {
-    if reads {
-        Retry::Safe
-    } else {
-        Retry::OutcomeUnknown
-    }
+    if reads { Retry::Safe } else { Retry::OutcomeUnknown }
 }
 
 /// The server itself made the error.
@@ -205,9 +182,7 @@ fn unanswered(status: &Status, reads: bool) -> (ErrorKind, Retry) {
     match status.code() {
         Code::DeadlineExceeded => (ErrorKind::DeadlineExceeded, lost(reads)),
         // So tonic ends calls at their timeout, on either side.
-        Code::Cancelled
-            if status.source().is_none() || caused_by::<tonic::TimeoutExpired>(status) =>
-        {
+        Code::Cancelled if status.source().is_none() || caused_by::<tonic::TimeoutExpired>(status) => {
             (ErrorKind::DeadlineExceeded, lost(reads))
         }
         Code::Unimplemented => (ErrorKind::Unsupported, Retry::Pointless),
@@ -233,10 +208,7 @@ fn caused_by<E: std::error::Error + 'static>(status: &Status) -> bool {
 
 fn item_of(status: &Status) -> Option<Item> {
     let details = pb::Status::decode(status.details()).ok()?.details;
-    let any = details.iter().find(|any| {
-        any.type_url
-            .ends_with("/trilith.data.v1.ConditionalCheckFailed")
-    })?;
+    let any = details.iter().find(|any| any.type_url.ends_with("/trilith.data.v1.ConditionalCheckFailed"))?;
     let detail = ConditionalCheckFailed::decode(&any.value[..]).ok()?;
     convert::item_in(detail.item?).ok()
 }

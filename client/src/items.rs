@@ -87,10 +87,7 @@ pub struct Capacity {
 
 impl Capacity {
     pub(crate) fn of(message: proto::ConsumedCapacity) -> Self {
-        Self {
-            table: message.table_name,
-            units: message.capacity_units,
-        }
+        Self { table: message.table_name, units: message.capacity_units }
     }
 }
 
@@ -285,10 +282,7 @@ impl Written {
         attributes: Option<proto::Item>,
         capacity: Option<proto::ConsumedCapacity>,
     ) -> Result<Self> {
-        Ok(Self {
-            attributes: attributes.map(item_in).transpose()?,
-            capacity: capacity.map(Capacity::of),
-        })
+        Ok(Self { attributes: attributes.map(item_in).transpose()?, capacity: capacity.map(Capacity::of) })
     }
 }
 
@@ -358,10 +352,7 @@ pub struct Got {
 impl Got {
     pub(crate) fn of(answer: proto::GetItemResponse) -> Result<Self> {
         let item = answer.item.map(item_in).transpose()?;
-        Ok(Self {
-            item,
-            capacity: answer.consumed_capacity.map(Capacity::of),
-        })
+        Ok(Self { item, capacity: answer.consumed_capacity.map(Capacity::of) })
     }
 }
 
@@ -415,11 +406,7 @@ impl BatchGet {
             ..Default::default()
         };
         proto::BatchGetItemRequest {
-            request_items: self
-                .keys
-                .into_iter()
-                .map(|(table, keys)| (table, of_table(keys)))
-                .collect(),
+            request_items: self.keys.into_iter().map(|(table, keys)| (table, of_table(keys))).collect(),
             ..Default::default()
         }
     }
@@ -436,27 +423,15 @@ pub struct BatchGot {
 
 impl BatchGot {
     pub(crate) fn of(answer: proto::BatchGetItemResponse, consistent: bool) -> Result<Self> {
-        let found = |found: proto::BatchItem| {
-            Ok((found.table_name, item_in(found.item.unwrap_or_default())?))
-        };
+        let found =
+            |found: proto::BatchItem| Ok((found.table_name, item_in(found.item.unwrap_or_default())?));
         let unread = |(table, keys): (String, proto::KeysAndAttributes)| {
-            Ok((
-                table,
-                keys.keys.into_iter().map(item_in).collect::<Result<_>>()?,
-            ))
+            Ok((table, keys.keys.into_iter().map(item_in).collect::<Result<_>>()?))
         };
         Ok(Self {
-            items: answer
-                .responses
-                .into_iter()
-                .map(found)
-                .collect::<Result<_>>()?,
+            items: answer.responses.into_iter().map(found).collect::<Result<_>>()?,
             unprocessed: BatchGet {
-                keys: answer
-                    .unprocessed_keys
-                    .into_iter()
-                    .map(unread)
-                    .collect::<Result<_>>()?,
+                keys: answer.unprocessed_keys.into_iter().map(unread).collect::<Result<_>>()?,
                 consistent,
             },
         })
@@ -495,11 +470,7 @@ impl BatchWrite {
     }
 
     fn with(mut self, table: String, item: Item, deletes: bool) -> Self {
-        self.writes.push(Write {
-            table,
-            item,
-            deletes,
-        });
+        self.writes.push(Write { table, item, deletes });
         self
     }
 
@@ -517,15 +488,8 @@ impl BatchWrite {
         use proto::write_request::Request::{DeleteKey, PutItem};
         let request = |write: Write| {
             let item = item_out(write.item);
-            let request = if write.deletes {
-                DeleteKey(item)
-            } else {
-                PutItem(item)
-            };
-            proto::WriteRequest {
-                table_name: write.table,
-                request: Some(request),
-            }
+            let request = if write.deletes { DeleteKey(item) } else { PutItem(item) };
+            proto::WriteRequest { table_name: write.table, request: Some(request) }
         };
         proto::BatchWriteItemRequest {
             requests: self.writes.into_iter().map(request).collect(),
@@ -545,18 +509,12 @@ impl BatchWritten {
     pub(crate) fn of(answer: proto::BatchWriteItemResponse) -> Result<Self> {
         use proto::write_request::Request::{DeleteKey, PutItem};
         let mut unprocessed = BatchWrite::new();
-        for proto::WriteRequest {
-            table_name,
-            request,
-        } in answer.unprocessed_requests
-        {
+        for proto::WriteRequest { table_name, request } in answer.unprocessed_requests {
             unprocessed = match request {
                 Some(PutItem(item)) => unprocessed.put(table_name, item_in(item)?),
                 Some(DeleteKey(key)) => unprocessed.delete(table_name, item_in(key)?),
                 None => {
-                    return Err(Error::protocol(
-                        "the server handed back a write of no known kind",
-                    ));
+                    return Err(Error::protocol("the server handed back a write of no known kind"));
                 }
             };
         }

@@ -57,8 +57,7 @@ pub use client::Client;
 pub use connection::Settings;
 pub use error::{Error, ErrorKind, Retry};
 pub use items::{
-    BatchGet, BatchGot, BatchWrite, BatchWritten, Capacity, Delete, Get, Got, Put, Returning,
-    Update, Written,
+    BatchGet, BatchGot, BatchWrite, BatchWritten, Capacity, Delete, Get, Got, Put, Returning, Update, Written,
 };
 pub use pages::{Page, Query, Scan};
 pub use tables::{CreateTable, Table, TableNames, TableStatus, UpdateTable};

@@ -14,9 +14,7 @@ pub struct Backoff {
 impl Backoff {
     /// The longest that the pause after `tries` failures may be.
     pub fn bound(&self, tries: u32) -> Duration {
-        let doubled = 1u32
-            .checked_shl(tries.saturating_sub(1))
-            .unwrap_or(u32::MAX);
+        let doubled = 1u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
         self.base.saturating_mul(doubled).min(self.max)
     }
 
@@ -32,32 +30,18 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_their_bound() {
-        let backoff = Backoff {
-            base: Duration::from_millis(10),
-            max: Duration::from_millis(75),
-        };
-        let bounds: Vec<u128> = (1..=5)
-            .map(|tries| backoff.bound(tries).as_millis())
-            .collect();
+        let backoff = Backoff { base: Duration::from_millis(10), max: Duration::from_millis(75) };
+        let bounds: Vec<u128> = (1..=5).map(|tries| backoff.bound(tries).as_millis()).collect();
         assert_eq!(bounds, [10, 20, 40, 75, 75]);
         assert_eq!(backoff.bound(1000), backoff.max);
     }
 
     #[test]
     fn pauses_are_spread_over_all_of_it() {
-        let backoff = Backoff {
-            base: Duration::from_secs(1),
-            max: Duration::from_secs(1),
-        };
+        let backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(1) };
         let pauses: Vec<Duration> = (0..200).map(|_| backoff.pause(1)).collect();
         assert!(pauses.iter().all(|pause| *pause <= backoff.max));
-        let below = pauses
-            .iter()
-            .filter(|pause| **pause < backoff.max / 2)
-            .count();
-        assert!(
-            (1..200).contains(&below),
-            "half of 200 pauses, give or take"
-        );
+        let below = pauses.iter().filter(|pause| **pause < backoff.max / 2).count();
+        assert!((1..200).contains(&below), "half of 200 pauses, give or take");
     }
 }

@@ -18,11 +18,7 @@ pub struct CreateTable {
 
 impl CreateTable {
     /// A table with this partition key.
-    pub fn new(
-        table: impl Into<String>,
-        partition_key: impl Into<String>,
-        key_type: KeyType,
-    ) -> Self {
+    pub fn new(table: impl Into<String>, partition_key: impl Into<String>, key_type: KeyType) -> Self {
         Self {
             table: table.into(),
             partition: (partition_key.into(), key_type),
@@ -58,14 +54,9 @@ impl CreateTable {
     }
 
     pub(crate) fn message(self) -> proto::CreateTableRequest {
-        let keys = [
-            (Some(self.partition), proto::KeyType::Hash),
-            (self.sort, proto::KeyType::Range),
-        ];
-        let keys: Vec<_> = keys
-            .into_iter()
-            .filter_map(|(key, part)| key.map(|(name, of)| (name, of, part)))
-            .collect();
+        let keys = [(Some(self.partition), proto::KeyType::Hash), (self.sort, proto::KeyType::Range)];
+        let keys: Vec<_> =
+            keys.into_iter().filter_map(|(key, part)| key.map(|(name, of)| (name, of, part))).collect();
         let (billing_mode, provisioned_throughput) = billing(self.provisioned);
         proto::CreateTableRequest {
             table_name: self.table,
@@ -88,10 +79,7 @@ impl CreateTable {
             tags: self
                 .tags
                 .into_iter()
-                .map(|(key, value)| proto::Tag {
-                    key: Some(key),
-                    value: Some(value),
-                })
+                .map(|(key, value)| proto::Tag { key: Some(key), value: Some(value) })
                 .collect(),
             deletion_protection_enabled: Some(self.deletion_protection),
             ..Default::default()
@@ -131,11 +119,7 @@ pub struct UpdateTable {
 impl UpdateTable {
     /// Of this table; nothing yet.
     pub fn new(table: impl Into<String>) -> Self {
-        Self {
-            table: table.into(),
-            billing: None,
-            deletion_protection: None,
-        }
+        Self { table: table.into(), billing: None, deletion_protection: None }
     }
 
     /// To reserved units per second.
@@ -205,8 +189,7 @@ pub struct Table {
 
 impl Table {
     pub(crate) fn of(description: Option<proto::TableDescription>) -> Result<Self> {
-        let table =
-            description.ok_or_else(|| Error::protocol("the server answered without the table"))?;
+        let table = description.ok_or_else(|| Error::protocol("the server answered without the table"))?;
         let status = match table.table_status() {
             proto::TableStatus::Creating => TableStatus::Creating,
             proto::TableStatus::Active => TableStatus::Active,

@@ -13,8 +13,8 @@ use trilith_proto::data::v1::data_server::{Data, DataServer};
 use trilith_proto::data::v1::{TableStatus as MessageStatus, *};
 
 use crate::{
-    BatchWrite, Client, Error, ErrorKind, Get, Item as Map, Number, Put, Query, Retry, Settings,
-    TableStatus, Update,
+    BatchWrite, Client, Error, ErrorKind, Get, Item as Map, Number, Put, Query, Retry, Settings, TableStatus,
+    Update,
 };
 
 /// What a server answers to one call; behind the last of them it answers well.
@@ -119,22 +119,14 @@ by_script! {
 
 /// Starts a server and says where. On a runtime of its own, so that it can die as a process does.
 fn start(steps: impl IntoIterator<Item = Step>) -> (String, Script) {
-    let script = Script {
-        steps: Arc::new(Mutex::new(steps.into_iter().collect())),
-        ..Script::default()
-    };
+    let script = Script { steps: Arc::new(Mutex::new(steps.into_iter().collect())), ..Script::default() };
     let (sender, receiver) = std::sync::mpsc::channel();
     let service = script.clone();
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-            sender
-                .send(listener.local_addr().expect("bound").to_string())
-                .expect("the test listens");
+            sender.send(listener.local_addr().expect("bound").to_string()).expect("the test listens");
             let dead = Arc::clone(&service.dead);
             let served = Server::builder()
                 .add_service(DataServer::new(service))
@@ -166,8 +158,7 @@ fn quick() -> Settings {
 
 /// A status as the server makes them.
 fn status(code: Code, exception: &str) -> Step {
-    let details =
-        ErrorDetails::with_error_info(exception, "trilith", std::collections::HashMap::new());
+    let details = ErrorDetails::with_error_info(exception, "trilith", std::collections::HashMap::new());
     Step::Fail(Status::with_error_details(code, "why", details))
 }
 
@@ -185,18 +176,14 @@ fn put() -> Put {
 
 async fn failed(step: Step) -> (Error, usize) {
     let (address, script) = start([step]);
-    let client = Client::connect_with([address], quick())
-        .await
-        .expect("connects");
+    let client = Client::connect_with([address], quick()).await.expect("connects");
     (client.put(put()).await.expect_err("fails"), script.calls())
 }
 
 #[tokio::test]
 async fn what_was_not_done_is_tried_again() {
     let (address, script) = start([unavailable(), unavailable(), unavailable()]);
-    let client = Client::connect_with([address], quick())
-        .await
-        .expect("connects");
+    let client = Client::connect_with([address], quick()).await.expect("connects");
     client.put(put()).await.expect("the fourth try");
     assert_eq!(script.calls(), 4);
 }
@@ -204,14 +191,8 @@ async fn what_was_not_done_is_tried_again() {
 #[tokio::test]
 async fn what_may_have_been_done_is_not() {
     let (error, calls) = failed(status(Code::Internal, "InternalServerError")).await;
-    assert_eq!(
-        (error.kind(), error.retry(), calls),
-        (ErrorKind::Internal, Retry::OutcomeUnknown, 1)
-    );
-    assert_eq!(
-        (error.exception(), error.message()),
-        (Some("InternalServerError"), "why")
-    );
+    assert_eq!((error.kind(), error.retry(), calls), (ErrorKind::Internal, Retry::OutcomeUnknown, 1));
+    assert_eq!((error.exception(), error.message()), (Some("InternalServerError"), "why"));
     let (error, calls) = failed(Step::Die).await;
     assert_eq!(
         (error.kind(), error.retry(), calls),
@@ -224,61 +205,17 @@ async fn what_may_have_been_done_is_not() {
 async fn errors_say_what_can_be_done() {
     use ErrorKind::*;
     for (code, exception, kind, retry) in [
-        (
-            Code::InvalidArgument,
-            "ValidationException",
-            Validation,
-            Retry::Pointless,
-        ),
-        (
-            Code::FailedPrecondition,
-            "ConditionalCheckFailedException",
-            ConditionFailed,
-            Retry::Pointless,
-        ),
-        (
-            Code::FailedPrecondition,
-            "ResourceInUseException",
-            InUse,
-            Retry::Pointless,
-        ),
-        (
-            Code::NotFound,
-            "ResourceNotFoundException",
-            NotFound,
-            Retry::Pointless,
-        ),
-        (
-            Code::ResourceExhausted,
-            "LimitExceededException",
-            LimitExceeded,
-            Retry::Pointless,
-        ),
-        (
-            Code::ResourceExhausted,
-            "ThrottlingException",
-            LimitExceeded,
-            Retry::Safe,
-        ),
-        (
-            Code::Aborted,
-            "TransactionConflictException",
-            TransactionConflict,
-            Retry::Safe,
-        ),
-        (
-            Code::Unimplemented,
-            "UnknownOperationException",
-            Unsupported,
-            Retry::Pointless,
-        ),
+        (Code::InvalidArgument, "ValidationException", Validation, Retry::Pointless),
+        (Code::FailedPrecondition, "ConditionalCheckFailedException", ConditionFailed, Retry::Pointless),
+        (Code::FailedPrecondition, "ResourceInUseException", InUse, Retry::Pointless),
+        (Code::NotFound, "ResourceNotFoundException", NotFound, Retry::Pointless),
+        (Code::ResourceExhausted, "LimitExceededException", LimitExceeded, Retry::Pointless),
+        (Code::ResourceExhausted, "ThrottlingException", LimitExceeded, Retry::Safe),
+        (Code::Aborted, "TransactionConflictException", TransactionConflict, Retry::Safe),
+        (Code::Unimplemented, "UnknownOperationException", Unsupported, Retry::Pointless),
     ] {
         let (error, calls) = failed(status(code, exception)).await;
-        assert_eq!(
-            (error.kind(), error.retry(), calls),
-            (kind, retry, 1),
-            "{exception}"
-        );
+        assert_eq!((error.kind(), error.retry(), calls), (kind, retry, 1), "{exception}");
     }
 }
 
@@ -286,27 +223,17 @@ async fn errors_say_what_can_be_done() {
 async fn a_read_is_tried_again_when_its_connection_breaks() {
     let (first, dying) = start([Step::Die]);
     let (second, script) = start([]);
-    let client = Client::connect_with([first, second], quick())
-        .await
-        .expect("connects");
-    client
-        .get(Get::new("orders", item()))
-        .await
-        .expect("from the other node");
+    let client = Client::connect_with([first, second], quick()).await.expect("connects");
+    client.get(Get::new("orders", item())).await.expect("from the other node");
     assert_eq!((dying.calls(), script.calls()), (1, 1));
-    client
-        .put(put())
-        .await
-        .expect("stays with the node that serves");
+    client.put(put()).await.expect("stays with the node that serves");
     assert_eq!(script.calls(), 2);
 }
 
 #[tokio::test]
 async fn a_node_that_is_down_is_passed_over() {
     let (address, script) = start([]);
-    let client = Client::connect_with([nowhere().await, address], quick())
-        .await
-        .expect("connects");
+    let client = Client::connect_with([nowhere().await, address], quick()).await.expect("connects");
     client.put(put()).await.expect("on the second");
     assert_eq!(script.calls(), 1);
 }
@@ -314,45 +241,26 @@ async fn a_node_that_is_down_is_passed_over() {
 #[tokio::test]
 async fn a_write_that_could_not_be_sent_goes_to_the_next_node() {
     let (address, script) = start([unavailable()]);
-    let client = Client::connect_with([address, nowhere().await], quick())
-        .await
-        .expect("connects");
-    client
-        .put(put())
-        .await
-        .expect("from the first to the second and back");
+    let client = Client::connect_with([address, nowhere().await], quick()).await.expect("connects");
+    client.put(put()).await.expect("from the first to the second and back");
     assert_eq!(script.calls(), 2);
 }
 
 #[tokio::test]
 async fn nobody_there_is_an_error_that_says_so() {
-    let error = Client::connect_with([nowhere().await], quick())
-        .await
-        .expect_err("nobody there");
-    assert_eq!(
-        (error.kind(), error.retry()),
-        (ErrorKind::Unavailable, Retry::Safe)
-    );
-    let error = Client::connect(Vec::<String>::new())
-        .await
-        .expect_err("no address");
+    let error = Client::connect_with([nowhere().await], quick()).await.expect_err("nobody there");
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, Retry::Safe));
+    let error = Client::connect(Vec::<String>::new()).await.expect_err("no address");
     assert!(error.message().contains("no address"));
-    let error = Client::connect(["not an address"])
-        .await
-        .expect_err("no address");
+    let error = Client::connect(["not an address"]).await.expect_err("no address");
     assert_eq!(error.kind(), ErrorKind::Protocol);
 }
 
 #[tokio::test]
 async fn the_deadline_ends_it() {
-    let settings = || Settings {
-        deadline: Duration::from_millis(30),
-        ..quick()
-    };
+    let settings = || Settings { deadline: Duration::from_millis(30), ..quick() };
     let (address, script) = start([Step::Hang]);
-    let client = Client::connect_with([address], settings())
-        .await
-        .expect("connects");
+    let client = Client::connect_with([address], settings()).await.expect("connects");
     let error = client.put(put()).await.expect_err("too late");
     assert_eq!(
         (error.kind(), error.retry()),
@@ -361,17 +269,9 @@ async fn the_deadline_ends_it() {
     );
     assert_eq!(script.calls(), 1);
     let (address, _) = start((0..100_000).map(|_| unavailable()));
-    let client = Client::connect_with([address], settings())
-        .await
-        .expect("connects");
+    let client = Client::connect_with([address], settings()).await.expect("connects");
     let error = client.put(put()).await.expect_err("too late");
-    assert!(
-        matches!(
-            error.kind(),
-            ErrorKind::Unavailable | ErrorKind::DeadlineExceeded
-        ),
-        "{error}"
-    );
+    assert!(matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::DeadlineExceeded), "{error}");
 }
 
 #[tokio::test]
@@ -386,49 +286,21 @@ async fn requests_hold_what_was_asked() {
         .return_item_on_failure()
         .report_capacity();
     client.put(request).await.expect("answered");
-    let sent = script
-        .puts
-        .lock()
-        .expect("not poisoned")
-        .pop()
-        .expect("a put");
-    assert_eq!(
-        (
-            sent.table_name.as_str(),
-            sent.condition_expression.as_deref()
-        ),
-        ("orders", Some("#i < :m"))
-    );
+    let sent = script.puts.lock().expect("not poisoned").pop().expect("a put");
+    assert_eq!((sent.table_name.as_str(), sent.condition_expression.as_deref()), ("orders", Some("#i < :m")));
     assert_eq!(sent.expression_attribute_names["#i"], "id");
     let value = attribute_value::Value::N("7".into());
     assert_eq!(sent.expression_attribute_values[":m"].value, Some(value));
     assert_eq!(sent.return_values(), ReturnValue::AllOld);
-    assert_eq!(
-        sent.return_consumed_capacity(),
-        ReturnConsumedCapacity::Total
-    );
+    assert_eq!(sent.return_consumed_capacity(), ReturnConsumedCapacity::Total);
     let on_failure = sent.return_values_on_condition_check_failure();
     assert_eq!(on_failure, ReturnValuesOnConditionCheckFailure::AllOld);
-    client
-        .update(Update::new("orders", item(), "SET a = :a").value(":a", true))
-        .await
-        .expect("answered");
-    let page = client
-        .query(Query::new("orders", "id = :i").value(":i", "a").limit(3))
-        .await
-        .expect("answered");
+    client.update(Update::new("orders", item(), "SET a = :a").value(":a", true)).await.expect("answered");
+    let page =
+        client.query(Query::new("orders", "id = :i").value(":i", "a").limit(3)).await.expect("answered");
     assert_eq!(page.next(Query::new("orders", "id = :i")), None);
-    let batch = BatchWrite::new()
-        .put("orders", item())
-        .delete("orders", item());
-    assert!(
-        client
-            .batch_write(batch)
-            .await
-            .expect("answered")
-            .unprocessed
-            .is_empty()
-    );
+    let batch = BatchWrite::new().put("orders", item()).delete("orders", item());
+    assert!(client.batch_write(batch).await.expect("answered").unprocessed.is_empty());
 }
 
 #[tokio::test]
@@ -436,8 +308,5 @@ async fn waits_for_a_table() {
     let (address, script) = start([]);
     let client = Client::connect([address]).await.expect("connects");
     let table = client.wait_until_active("orders").await.expect("active");
-    assert_eq!(
-        (table.name.as_str(), table.status, script.calls()),
-        ("orders", TableStatus::Active, 2)
-    );
+    assert_eq!((table.name.as_str(), table.status, script.calls()), ("orders", TableStatus::Active, 2));
 }

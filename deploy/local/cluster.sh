@@ -72,7 +72,7 @@ admin_get() {
 }
 
 is_up() { [[ $(admin_get "$1" /healthz | head -n 1) == *" 200"* ]]; }
-awaits_repair() { [[ $(admin_get "$1" /readyz | tail -n 1) == *"cluster join"* ]]; }
+awaits_repair() { [[ $(admin_get "$1" /readyz | tail -n 1) == *"cluster join --admin"* ]]; }
 is_ready() { [[ $(admin_get "$1" /readyz | head -n 1) == *" 200"* ]]; }
 
 write_config() {

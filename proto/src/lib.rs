@@ -11,8 +11,7 @@
 //! Absent on purpose: conversions to and from the types of other crates. Each crate that speaks a format converts for itself.
 
 /// Descriptors of all three files and what they import, encoded: what gRPC reflection serves.
-pub const FILE_DESCRIPTOR_SET: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/trilith_descriptor.bin"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trilith_descriptor.bin"));
 
 /// Tables and items.
 pub mod data {

@@ -16,38 +16,22 @@ fn every_call_of_every_service_is_described() {
         .file
         .iter()
         .flat_map(|file| {
-            file.service
-                .iter()
-                .map(|s| (format!("{}.{}", file.package(), s.name()), s.method.len()))
+            file.service.iter().map(|s| (format!("{}.{}", file.package(), s.name()), s.method.len()))
         })
         .collect();
     calls.sort();
-    let expected = [
-        ("trilith.admin.v1.Admin", 4),
-        ("trilith.cluster.v1.Peer", 1),
-        ("trilith.data.v1.Data", 31),
-    ];
-    assert_eq!(
-        calls,
-        expected.map(|(name, count)| (name.to_owned(), count))
-    );
+    let expected =
+        [("trilith.admin.v1.Admin", 4), ("trilith.cluster.v1.Peer", 1), ("trilith.data.v1.Data", 31)];
+    assert_eq!(calls, expected.map(|(name, count)| (name.to_owned(), count)));
     assert_eq!(data::v1::data_server::SERVICE_NAME, "trilith.data.v1.Data");
 }
 
 /// Every enum's zero is "unspecified", so that an absent field never means a value of the service.
 #[test]
 fn zero_is_never_a_value() {
-    for file in descriptors()
-        .file
-        .iter()
-        .filter(|file| file.package().starts_with("trilith."))
-    {
+    for file in descriptors().file.iter().filter(|file| file.package().starts_with("trilith.")) {
         for shape in &file.enum_type {
-            let zero = shape
-                .value
-                .iter()
-                .find(|value| value.number() == 0)
-                .expect("proto3 demands a zero");
+            let zero = shape.value.iter().find(|value| value.number() == 0).expect("proto3 demands a zero");
             assert!(zero.name().ends_with("_UNSPECIFIED"), "{}", zero.name());
         }
     }
@@ -74,37 +58,20 @@ fn frames_keep_their_bytes() {
 /// Maps are written in the order of their keys, whatever order they were filled in.
 #[test]
 fn equal_items_have_one_encoding() {
-    let value = |n: &str| AttributeValue {
-        value: Some(Value::N(n.to_owned())),
-    };
+    let value = |n: &str| AttributeValue { value: Some(Value::N(n.to_owned())) };
     let names = ["b", "a", "c"];
-    let item = Item {
-        attributes: names
-            .iter()
-            .map(|&name| (name.to_owned(), value("1")))
-            .collect(),
-    };
+    let item = Item { attributes: names.iter().map(|&name| (name.to_owned(), value("1"))).collect() };
     let bytes = item.encode_to_vec();
-    let at = |name: &str| {
-        bytes
-            .windows(3)
-            .position(|w| w == [0x0a, 1, name.as_bytes()[0]])
-    };
+    let at = |name: &str| bytes.windows(3).position(|w| w == [0x0a, 1, name.as_bytes()[0]]);
     assert!(at("a").is_some() && at("a") < at("b") && at("b") < at("c"));
 }
 
 fn nested(levels: usize) -> Item {
-    let leaf = AttributeValue {
-        value: Some(Value::Null(true)),
-    };
+    let leaf = AttributeValue { value: Some(Value::Null(true)) };
     let value = (0..levels).fold(leaf, |inner, _| AttributeValue {
-        value: Some(Value::M(Map {
-            entries: [("a".to_owned(), inner)].into(),
-        })),
+        value: Some(Value::M(Map { entries: [("a".to_owned(), inner)].into() })),
     });
-    Item {
-        attributes: [("a".to_owned(), value)].into(),
-    }
+    Item { attributes: [("a".to_owned(), value)].into() }
 }
 
 /// Decoders take 100 nested messages. The service's 32 levels must fit wherever an item stands.
@@ -114,18 +81,9 @@ fn thirty_two_levels_fit_everywhere() {
         assert!(M::decode(&message.encode_to_vec()[..]) == Ok(message));
     }
     let item = || Some(nested(32));
-    fits(PutItemRequest {
-        item: item(),
-        ..Default::default()
-    });
-    fits(GetItemResponse {
-        item: item(),
-        ..Default::default()
-    });
-    fits(QueryResponse {
-        items: item().into_iter().collect(),
-        ..Default::default()
-    });
+    fits(PutItemRequest { item: item(), ..Default::default() });
+    fits(GetItemResponse { item: item(), ..Default::default() });
+    fits(QueryResponse { items: item().into_iter().collect(), ..Default::default() });
     fits(ConditionalCheckFailed { item: item() });
     fits(BatchWriteItemRequest {
         requests: vec![WriteRequest {
@@ -135,10 +93,7 @@ fn thirty_two_levels_fit_everywhere() {
         ..Default::default()
     });
     fits(BatchGetItemResponse {
-        responses: vec![BatchItem {
-            item: item(),
-            ..Default::default()
-        }],
+        responses: vec![BatchItem { item: item(), ..Default::default() }],
         ..Default::default()
     });
 }
@@ -161,10 +116,7 @@ fn a_deep_value_is_refused_while_decoding() {
 
 #[test]
 fn an_absent_option_differs_from_an_empty_one() {
-    let request = PutItemRequest {
-        condition_expression: Some(String::new()),
-        ..Default::default()
-    };
+    let request = PutItemRequest { condition_expression: Some(String::new()), ..Default::default() };
     let back = PutItemRequest::decode(&request.encode_to_vec()[..]).expect("decodes");
     assert_eq!(back.condition_expression.as_deref(), Some(""));
     assert_eq!(admin::v1::JoinRequest::default().replaces, None);

@@ -17,6 +17,7 @@ use trilith_proto::admin::v1::admin_server::{Admin, AdminServer};
 use trilith_values::NodeId;
 
 use crate::door::Door;
+use crate::membership;
 
 /// The answer to an order: cluster and node id.
 pub type Joined = Result<(u128, NodeId), String>;
@@ -60,7 +61,13 @@ pub struct Desk {
 
 impl Desk {
     /// Of a process that is no member yet.
-    pub fn new(door: Arc<Door>, zone: &str, peer: &str, http: &str, orders: mpsc::Sender<Order>) -> Arc<Self> {
+    pub fn new(
+        door: Arc<Door>,
+        zone: &str,
+        peer: &str,
+        http: &str,
+        orders: mpsc::Sender<Order>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             door,
             zone: zone.into(),
@@ -76,7 +83,10 @@ impl Desk {
         *self.serving.write() = Some((Arc::clone(cluster), node));
     }
 
-    async fn order(&self, make: impl FnOnce(oneshot::Sender<Joined>) -> Order) -> Result<(u128, NodeId), Status> {
+    async fn order(
+        &self,
+        make: impl FnOnce(oneshot::Sender<Joined>) -> Order,
+    ) -> Result<(u128, NodeId), Status> {
         let (reply, answer) = oneshot::channel();
         let gone = || Status::unavailable("the process is stopping");
         self.orders.send(make(reply)).await.map_err(|_| gone())?;
@@ -89,16 +99,25 @@ impl Desk {
     }
 }
 
-/// The service as routes for an HTTP/2 listener.
-pub fn router(desk: &Arc<Desk>) -> axum::Router {
-    tonic::service::Routes::new(AdminServer::new(Service_(Arc::clone(desk)))).into_axum_router()
+/// The service, for a gRPC listener.
+pub fn service(desk: &Arc<Desk>) -> AdminServer<Clerk> {
+    AdminServer::new(Clerk(Arc::clone(desk)))
 }
 
-struct Service_(Arc<Desk>);
+/// The service as routes for an HTTP/2 listener.
+pub fn router(desk: &Arc<Desk>) -> axum::Router {
+    tonic::service::Routes::new(service(desk)).into_axum_router()
+}
+
+/// Answers at the desk.
+pub struct Clerk(Arc<Desk>);
 
 #[tonic::async_trait]
-impl Admin for Service_ {
-    async fn found(&self, request: Request<proto::FoundRequest>) -> Result<Response<proto::FoundResponse>, Status> {
+impl Admin for Clerk {
+    async fn found(
+        &self,
+        request: Request<proto::FoundRequest>,
+    ) -> Result<Response<proto::FoundResponse>, Status> {
         let request = request.into_inner();
         let index = request.index as usize;
         let founding = founding(request)?;
@@ -109,18 +128,27 @@ impl Admin for Service_ {
         Ok(Response::new(proto::FoundResponse { node_id: node.0 }))
     }
 
-    async fn join(&self, request: Request<proto::JoinRequest>) -> Result<Response<proto::JoinResponse>, Status> {
+    async fn join(
+        &self,
+        request: Request<proto::JoinRequest>,
+    ) -> Result<Response<proto::JoinResponse>, Status> {
         let proto::JoinRequest { via, replaces } = request.into_inner();
         let (cluster, node) = self.0.order(|reply| Order::Join { via, replaces, reply }).await?;
         Ok(Response::new(proto::JoinResponse { cluster_id: format!("{cluster:032x}"), node_id: node.0 }))
     }
 
-    async fn admit(&self, request: Request<proto::AdmitRequest>) -> Result<Response<proto::AdmitResponse>, Status> {
+    async fn admit(
+        &self,
+        request: Request<proto::AdmitRequest>,
+    ) -> Result<Response<proto::AdmitResponse>, Status> {
         let (cluster, _) = self.0.member()?;
         admit(&cluster, request.into_inner()).await.map(Response::new)
     }
 
-    async fn status(&self, _: Request<proto::StatusRequest>) -> Result<Response<proto::StatusResponse>, Status> {
+    async fn status(
+        &self,
+        _: Request<proto::StatusRequest>,
+    ) -> Result<Response<proto::StatusResponse>, Status> {
         let ready = self.0.door.ready();
         let mut status = proto::StatusResponse {
             zone: self.0.zone.clone(),
@@ -155,11 +183,7 @@ async fn admit(cluster: &RaftCluster, request: proto::AdmitRequest) -> Result<pr
     let token = u128::from_str_radix(&request.token, 16)
         .map_err(|_| Status::invalid_argument("token is no 32 hexadecimal digits"))?;
     let catalog = cluster.catalog();
-    let same_zone = |node: &&NodeRecord| node.zone == request.zone && node.state == NodeState::Up;
-    let replaces = match request.replaces {
-        Some(node) => Some(NodeId(node)),
-        None => catalog.nodes().find(same_zone).map(|node| node.id),
-    };
+    let replaces = request.replaces.map(NodeId).or_else(|| membership::predecessor(&catalog, &request.zone));
     let command = CatalogCommand::AddNode {
         token,
         zone: request.zone,
@@ -168,16 +192,16 @@ async fn admit(cluster: &RaftCluster, request: proto::AdmitRequest) -> Result<pr
         replaces,
     };
     let deadline = Instant::now() + Duration::from_secs(10);
-    let reply = cluster.change_catalog(command, deadline).await.map_err(|e| Status::unavailable(e.to_string()))?;
+    let reply =
+        cluster.change_catalog(command, deadline).await.map_err(|e| Status::unavailable(e.to_string()))?;
     let CatalogReply::Node(node) = reply else {
         return Err(Status::failed_precondition(format!("the catalog refused: {reply:?}")));
     };
     let catalog = cluster.catalog();
-    let identity = catalog.cluster().ok_or_else(|| Status::unavailable("the catalog is not known here yet"))?;
-    let replicas = catalog.shards().flat_map(|shard| {
-        let own = shard.incoming.iter().filter(|(place, _)| place.node == node.id);
-        own.map(|(place, _)| proto::NewReplica { shard: shard.id.0, replica: place.replica.0 })
-    });
+    let identity =
+        catalog.cluster().ok_or_else(|| Status::unavailable("the catalog is not known here yet"))?;
+    let replicas = membership::incoming(&catalog, node.id).into_iter();
+    let replicas = replicas.map(|(shard, replica)| proto::NewReplica { shard: shard.0, replica: replica.0 });
     Ok(proto::AdmitResponse {
         cluster_id: format!("{:032x}", identity.cluster),
         node_id: node.id.0,

@@ -14,10 +14,9 @@ pub async fn connect(address: &str) -> Result<AdminClient<Channel>, String> {
         .map_err(|e| format!("{address} is no address: {e}"))?
         .connect_timeout(Duration::from_secs(2))
         .timeout(Duration::from_secs(20));
-    let channel = endpoint
-        .connect()
-        .await
-        .map_err(|e| format!("no node answers at {address} ({e}); give the admin address of a running node"))?;
+    let channel = endpoint.connect().await.map_err(|e| {
+        format!("no node answers at {address} ({e}); give the admin address of a running node")
+    })?;
     Ok(AdminClient::new(channel))
 }
 
@@ -30,7 +29,9 @@ async fn status(address: &str) -> Result<proto::StatusResponse, String> {
 /// Runs one of them.
 pub async fn run(command: ClusterCommand) -> Result<(), String> {
     match command {
-        ClusterCommand::Init { admins, shards, region, account } => init(&admins, shards, region, account).await,
+        ClusterCommand::Init { admins, shards, region, account } => {
+            init(&admins, shards, region, account).await
+        }
         ClusterCommand::Join { admin, via, replaces } => join(&admin, via, replaces).await,
         ClusterCommand::Status { admin, json } => {
             let status = status(&admin).await?;
@@ -47,12 +48,26 @@ pub async fn run(command: ClusterCommand) -> Result<(), String> {
 async fn init(admins: &[String], shards: u32, region: String, account: u64) -> Result<(), String> {
     let mut members = Vec::new();
     let mut cluster_id = None;
+    let mut serving = None;
+    let mut waiting = None;
     for admin in admins {
         let status = status(admin).await?;
+        if status.this_node == 0 {
+            waiting.get_or_insert(admin);
+        } else if !status.nodes.is_empty() {
+            serving.get_or_insert(admin);
+        }
         if !status.cluster_id.is_empty() {
             cluster_id = Some(status.cluster_id.clone());
         }
         members.push(proto::FirstMember { zone: status.zone, peer: status.peer, http: status.http });
+    }
+    // A node without an identity beside a cluster that serves may be one that lost its folder: it must never get its
+    // old replica ids again.
+    if let (Some(member), Some(node)) = (serving, waiting) {
+        return Err(format!(
+            "{member} serves a cluster already and {node} is no member of it; let it join as a new node: trilith cluster join --admin {node} --via {member}"
+        ));
     }
     for (i, member) in members.iter().enumerate() {
         if members[..i].iter().any(|other| other.zone == member.zone) {
@@ -88,7 +103,8 @@ async fn init(admins: &[String], shards: u32, region: String, account: u64) -> R
 
 async fn join(admin: &str, via: String, replaces: Option<u64>) -> Result<(), String> {
     let request = proto::JoinRequest { via, replaces };
-    let joined = connect(admin).await?.join(request).await.map_err(|e| format!("{admin}: {}", e.message()))?;
+    let joined =
+        connect(admin).await?.join(request).await.map_err(|e| format!("{admin}: {}", e.message()))?;
     let joined = joined.into_inner();
     wait_ready(admin, Duration::from_secs(120)).await?;
     println!("the node is node {} of cluster {} now", joined.node_id, joined.cluster_id);
@@ -115,12 +131,18 @@ fn print_status(status: &proto::StatusResponse) {
         return;
     }
     let ready = if status.ready { "ready".into() } else { format!("not ready: {}", status.missing) };
-    println!("cluster {}, seen by node {} ({ready}), {} tables", status.cluster_id, status.this_node, status.tables);
+    println!(
+        "cluster {}, seen by node {} ({ready}), {} tables",
+        status.cluster_id, status.this_node, status.tables
+    );
     println!();
     println!("{:>5}  {:<6} {:<22} {:<22} {:<8} {:>6}", "node", "zone", "peer", "http", "state", "leads");
     for node in &status.nodes {
         let leads = status.shards.iter().filter(|shard| shard.leader == node.id).count();
-        println!("{:>5}  {:<6} {:<22} {:<22} {:<8} {leads:>6}", node.id, node.zone, node.peer, node.http, node.state);
+        println!(
+            "{:>5}  {:<6} {:<22} {:<22} {:<8} {leads:>6}",
+            node.id, node.zone, node.peer, node.http, node.state
+        );
     }
     println!();
     println!("{:>5}  {:>6} {:>6} {:>10}  replicas (node)", "shard", "leader", "term", "applied");
@@ -131,7 +153,13 @@ fn print_status(status: &proto::StatusResponse) {
         });
         let leader = if shard.leader == 0 { "none".into() } else { shard.leader.to_string() };
         let replicas: Vec<String> = replicas.collect();
-        println!("{:>5}  {leader:>6} {:>6} {:>10}  {}", shard.id, shard.term, shard.applied_index, replicas.join(", "));
+        println!(
+            "{:>5}  {leader:>6} {:>6} {:>10}  {}",
+            shard.id,
+            shard.term,
+            shard.applied_index,
+            replicas.join(", ")
+        );
     }
 }
 
@@ -142,9 +170,9 @@ fn as_json(status: &proto::StatusResponse) -> serde_json::Value {
         })
     });
     let shards = status.shards.iter().map(|shard| {
-        let replicas = shard.replicas.iter().map(|replica| {
-            serde_json::json!({ "id": replica.id, "node": replica.node, "voter": replica.voter })
-        });
+        let replicas = shard.replicas.iter().map(
+            |replica| serde_json::json!({ "id": replica.id, "node": replica.node, "voter": replica.voter }),
+        );
         serde_json::json!({
             "id": shard.id,
             "leader": (shard.leader != 0).then_some(shard.leader),

@@ -74,7 +74,10 @@ pub struct ClusterConfig {
 
 fn load(file: &Path) -> Result<Config, String> {
     if !file.is_file() {
-        return Err(format!("--config {}: there is no such file; see deploy/config.example.toml", file.display()));
+        return Err(format!(
+            "--config {}: there is no such file; see deploy/config.example.toml",
+            file.display()
+        ));
     }
     Figment::from(Serialized::defaults(Config::default()))
         .merge(Toml::file_exact(file))

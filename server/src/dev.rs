@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use trilith_cluster::{Cluster, FirstMember, Founding};
 use trilith_consensus::{Consistency, Host, LocalHub, RaftSettings};
 use trilith_domain::Clock;
-use trilith_domain::catalog::{CatalogCommand, CatalogReply, ClusterRecord, NodeState};
+use trilith_domain::catalog::{CatalogCommand, CatalogReply, ClusterRecord};
 use trilith_engine::Identity;
 use trilith_storage::{Folder, StorageError};
 use trilith_values::NodeId;
@@ -20,7 +20,9 @@ use crate::admin::{self, Order};
 use crate::cli::DevArgs;
 use crate::clock::SystemClock;
 use crate::door::Door;
+use crate::first_start::Decided;
 use crate::listen;
+use crate::membership;
 use crate::metrics::ClusterMetrics;
 use crate::node::{self, Budget, Ground};
 use crate::process::{self, Process};
@@ -37,8 +39,8 @@ struct Zone {
 
 /// What the three folders say.
 enum Found {
-    /// Three empty folders: a new cluster.
-    Nothing(Vec<Zone>),
+    /// Three empty folders, or a first start that was cut short: a new cluster.
+    New { zones: Vec<Zone>, decided: Decided },
     /// An old cluster, and the zones whose folders are empty.
     Cluster { cluster: u128, alive: Vec<Zone>, lost: Vec<Zone> },
 }
@@ -48,14 +50,23 @@ fn line(error: StorageError) -> String {
 }
 
 fn look(args: &DevArgs) -> Result<Found, String> {
+    let begun = if args.memory { None } else { Decided::read(&args.data_dir)? };
     let mut zones = Vec::new();
     for name in ZONES {
-        let folder = if args.memory { None } else { Some(Ground::lock(&args.data_dir.join(name)).map_err(line)?) };
+        let folder =
+            if args.memory { None } else { Some(Ground::lock(&args.data_dir.join(name)).map_err(line)?) };
         let identity = folder.as_ref().map(node::identity).transpose()?.flatten();
         zones.push(Zone { name, folder, identity });
     }
+    if let Some(decided) = begun {
+        return Ok(Found::New { zones, decided });
+    }
     let (alive, lost): (Vec<_>, Vec<_>) = zones.into_iter().partition(|zone| zone.identity.is_some());
-    let Some(first) = alive.first() else { return Ok(Found::Nothing(lost)) };
+    let Some(first) = alive.first() else {
+        let cluster = uuid::Uuid::new_v4().as_u128();
+        let cluster = ClusterRecord { cluster, region: args.region.clone(), account: 0 };
+        return Ok(Found::New { zones: lost, decided: Decided { cluster, shards: args.shards } });
+    };
     let (cluster, _) = first.identity.expect("the zone has an identity");
     if let Some(other) = alive.iter().find(|zone| zone.identity.is_some_and(|(id, _)| id != cluster)) {
         return Err(format!(
@@ -92,7 +103,14 @@ impl Site {
         };
         ground.claim(cluster, id).map_err(line)?;
         let transport = Arc::new(self.hub.transport(id));
-        let host = Host::new(id, ground.engine.clone(), ground.log.clone(), transport, Arc::clone(&self.clock), self.settings.clone());
+        let host = Host::new(
+            id,
+            ground.engine.clone(),
+            ground.log.clone(),
+            transport,
+            Arc::clone(&self.clock),
+            self.settings.clone(),
+        );
         let host = Arc::new(host);
         self.hub.register(id, host.replicas());
         // The folder's lock lives as long as the process does.
@@ -127,10 +145,14 @@ pub async fn run(args: DevArgs) -> Result<(), String> {
         memory: args.memory,
         data_dir: args.data_dir.clone(),
     };
-    let (process, lost) = stand(&args, &site, found, identity, &http.to_string()).await?;
+    let (process, lost) = stand(&site, found, identity, &http.to_string()).await?;
     serving.metrics.add_source(Arc::new(ClusterMetrics::of(&process.cluster)));
     desk.serves(&process.cluster, process.cluster.members().hosts()[0].node());
     process.until_ready(Duration::from_secs(30)).await?;
+    if !args.memory {
+        Decided::done(&args.data_dir)?;
+    }
+    finish_joining(&process).await;
     door.open(Arc::clone(&process.engine));
     let mut lost: Vec<&'static str> = lost.into_iter().map(|zone| zone.name).collect();
     for zone in &lost {
@@ -141,9 +163,12 @@ pub async fn run(args: DevArgs) -> Result<(), String> {
     }
     greet(&http.to_string(), &ready);
 
+    // One future for the whole life: a signal that comes while an order is carried out is not lost.
+    let stop = serve::signal();
+    tokio::pin!(stop);
     loop {
         tokio::select! {
-            stop = serve::signal() => { stop?; break }
+            stop = &mut stop => { stop?; break }
             Some(order) = ordered.recv() => match order {
                 Order::Found { reply, .. } => { let _ = reply.send(Err("this process is a cluster already".into())); }
                 Order::Join { reply, .. } => {
@@ -163,20 +188,23 @@ pub async fn run(args: DevArgs) -> Result<(), String> {
 
 /// Builds the zones that are there, founds or recovers the cluster, and starts it.
 async fn stand(
-    args: &DevArgs,
     site: &Site,
     found: Found,
     identity: Identity,
     http: &str,
 ) -> Result<(Arc<Process>, Vec<Zone>), String> {
     match found {
-        Found::Nothing(zones) => {
-            let cluster = uuid::Uuid::new_v4().as_u128();
-            let member = |zone: &Zone| FirstMember { zone: zone.name.into(), peer: String::new(), http: http.into() };
+        Found::New { zones, decided } => {
+            if !site.memory {
+                decided.write(&site.data_dir)?;
+            }
+            let cluster = decided.cluster.cluster;
+            let member =
+                |zone: &Zone| FirstMember { zone: zone.name.into(), peer: String::new(), http: http.into() };
             let founding = Founding {
-                cluster: ClusterRecord { cluster, region: identity.region.clone(), account: identity.account },
+                cluster: decided.cluster,
                 members: zones.iter().map(member).collect(),
-                shards: args.shards,
+                shards: decided.shards,
             };
             let mut hosts = Vec::new();
             for (i, zone) in zones.into_iter().enumerate() {
@@ -208,12 +236,26 @@ async fn stand(
     }
 }
 
+/// Creates the replicas that a zone should have got when it was brought back, if a crash cut that short.
+async fn finish_joining(process: &Process) {
+    let catalog = process.cluster.catalog();
+    for host in process.cluster.members().hosts() {
+        if let Err(why) = membership::create(&host, membership::incoming(&catalog, host.node())).await {
+            tracing::error!(node = %host.node(), %why, "a replica that the catalog wants here cannot be made");
+        }
+    }
+}
+
 /// Brings a lost zone back as a new node with new replicas.
-async fn rejoin(site: &Site, process: &Process, lost: &mut Vec<&'static str>) -> Result<(u128, NodeId), String> {
+async fn rejoin(
+    site: &Site,
+    process: &Process,
+    lost: &mut Vec<&'static str>,
+) -> Result<(u128, NodeId), String> {
     let Some(zone) = lost.first().copied() else { return Err("no zone of this process is lost".into()) };
     let catalog = process.cluster.catalog();
     let cluster = catalog.cluster().map(|cluster| cluster.cluster).ok_or("the catalog is not known yet")?;
-    let old = catalog.nodes().find(|node| node.zone == zone && node.state == NodeState::Up).map(|node| node.id);
+    let old = membership::predecessor(&catalog, zone);
     let http = catalog.nodes().next().map(|node| node.http.clone()).unwrap_or_default();
     let command = CatalogCommand::AddNode {
         token: uuid::Uuid::new_v4().as_u128(),
@@ -227,13 +269,10 @@ async fn rejoin(site: &Site, process: &Process, lost: &mut Vec<&'static str>) ->
         CatalogReply::Node(node) => node,
         other => return Err(format!("the catalog answered {other:?}")),
     };
-    let folder = if site.memory { None } else { Some(Ground::lock(&site.data_dir.join(zone)).map_err(line)?) };
+    let folder =
+        if site.memory { None } else { Some(Ground::lock(&site.data_dir.join(zone)).map_err(line)?) };
     let host = site.host(Zone { name: zone, folder, identity: None }, cluster, node.id)?;
-    for shard in process.cluster.catalog().shards() {
-        for (place, _) in shard.incoming.iter().filter(|(place, _)| place.node == node.id) {
-            host.create(shard.id, place.replica).await.map_err(|e| e.to_string())?;
-        }
-    }
+    membership::create(&host, membership::incoming(&process.cluster.catalog(), node.id)).await?;
     process.cluster.members().add(host);
     lost.remove(0);
     Ok((cluster, node.id))
@@ -241,10 +280,9 @@ async fn rejoin(site: &Site, process: &Process, lost: &mut Vec<&'static str>) ->
 
 /// What to paste, then the line that scripts wait for.
 fn greet(http: &str, ready: &str) {
-    println!("Trilith serves the DynamoDB API. Any keys and any region will do:");
-    println!();
-    println!("  export AWS_ENDPOINT_URL_DYNAMODB=http://{http} AWS_ENDPOINT_URL_DYNAMODB_STREAMS=http://{http}");
-    println!("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1");
-    println!();
-    println!("{ready}");
+    serve::say(&format!(
+        "Trilith serves the DynamoDB API. Any keys and any region will do:\n\n  \
+         export AWS_ENDPOINT_URL_DYNAMODB=http://{http} AWS_ENDPOINT_URL_DYNAMODB_STREAMS=http://{http}\n  \
+         export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n\n{ready}"
+    ));
 }

@@ -15,18 +15,29 @@ use trilith_engine::{Caller, Engine, Identity, Service};
 pub struct Door {
     engine: OnceLock<Arc<Engine>>,
     closed: RwLock<Option<String>>,
+    barred: OnceLock<String>,
     identity: Identity,
 }
 
 impl Door {
     /// Closed, for this reason.
     pub fn closed(why: impl Into<String>, identity: Identity) -> Arc<Self> {
-        Arc::new(Self { engine: OnceLock::new(), closed: RwLock::new(Some(why.into())), identity })
+        Arc::new(Self {
+            engine: OnceLock::new(),
+            closed: RwLock::new(Some(why.into())),
+            barred: OnceLock::new(),
+            identity,
+        })
     }
 
-    /// Changes the reason.
+    /// Changes the reason. What was open before still answers: a process that stops finishes what has begun.
     pub fn close(&self, why: impl Into<String>) {
         *self.closed.write() = Some(why.into());
+    }
+
+    /// Answers nothing any more, for good: what the node could say is no longer true.
+    pub fn bar(&self, why: impl Into<String>) {
+        let _ = self.barred.set(why.into());
     }
 
     /// Opens, for good: only [`Door::close`] at the end shuts it again.
@@ -38,17 +49,16 @@ impl Door {
 
 impl Service for Door {
     fn execute<'a>(&'a self, caller: &'a Caller, op: Op) -> BoxFuture<'a, Result<Output, OpError>> {
-        match self.engine.get() {
-            Some(engine) => engine.execute(caller, op),
-            None => {
-                let why = self.closed.read().clone().unwrap_or_default();
-                Box::pin(async move { Err(OpError::Unavailable(why)) })
-            }
-        }
+        let why = match (self.barred.get(), self.engine.get()) {
+            (None, Some(engine)) => return engine.execute(caller, op),
+            (Some(why), _) => why.clone(),
+            (None, None) => self.closed.read().clone().unwrap_or_default(),
+        };
+        Box::pin(async move { Err(OpError::Unavailable(why)) })
     }
 
     fn ready(&self) -> Result<(), String> {
-        if let Some(why) = self.closed.read().clone() {
+        if let Some(why) = self.barred.get().cloned().or_else(|| self.closed.read().clone()) {
             return Err(why);
         }
         self.engine.get().map_or_else(|| Err("starting".into()), |engine| engine.ready())

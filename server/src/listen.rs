@@ -38,7 +38,8 @@ pub fn bind(flag: &str, address: &str, insecure: bool) -> Result<Bound, String> 
                 listeners.push(listener);
             }
             // A machine without IPv6 still has a localhost.
-            Err(error) if wanted.is_ipv6() && first.is_some() && error.kind() != std::io::ErrorKind::AddrInUse => {}
+            Err(error)
+                if wanted.is_ipv6() && first.is_some() && error.kind() != std::io::ErrorKind::AddrInUse => {}
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 return Err(format!(
                     "{flag} {address}: port {} is in use by another process; stop it or choose another port with {flag}",
@@ -53,7 +54,8 @@ pub fn bind(flag: &str, address: &str, insecure: bool) -> Result<Bound, String> 
 }
 
 fn resolve(flag: &str, address: &str) -> Result<Vec<SocketAddr>, String> {
-    let bad = |why: String| format!("{flag} {address}: {why}; an address is HOST:PORT, for example localhost:8000");
+    let bad =
+        |why: String| format!("{flag} {address}: {why}; an address is HOST:PORT, for example localhost:8000");
     let mut addresses: Vec<SocketAddr> = address.to_socket_addrs().map_err(|e| bad(e.to_string()))?.collect();
     if let Some(("localhost", port)) = address.rsplit_once(':') {
         let port = port.parse().map_err(|_| bad(format!("{port} is no port")))?;

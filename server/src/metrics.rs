@@ -31,21 +31,46 @@ impl MetricsSource for ClusterMetrics {
             into.gauge("trilith_raft_apply_lag", "Log entries not applied yet", labels, lag as f64);
             if status.leads {
                 let labels: &[(&str, &str)] = &[("shard", &shard)];
-                into.counter("trilith_shard_writes_total", "Item writes applied on the shard's leader", labels, status.writes as f64);
+                into.counter(
+                    "trilith_shard_writes_total",
+                    "Item writes applied on the shard's leader",
+                    labels,
+                    status.writes as f64,
+                );
             }
-            into.gauge("trilith_replica_failed", "1 for a replica that stopped after a fault", labels, f64::from(u8::from(status.failed.is_some())));
+            into.gauge(
+                "trilith_replica_failed",
+                "1 for a replica that stopped after a fault",
+                labels,
+                f64::from(u8::from(status.failed.is_some())),
+            );
         }
         for host in cluster.members().hosts() {
             let node = host.node().to_string();
             let labels: &[(&str, &str)] = &[("node", &node)];
             let log = host.log().stats();
             into.counter("trilith_log_fsyncs_total", "Syncs of the log", labels, log.fsyncs as f64);
-            into.counter("trilith_log_entries_total", "Entries appended to the log", labels, log.appends as f64);
+            into.counter(
+                "trilith_log_entries_total",
+                "Entries appended to the log",
+                labels,
+                log.appends as f64,
+            );
             into.counter("trilith_log_bytes_total", "Bytes written to the log", labels, log.bytes as f64);
             let engine = host.engine().stats();
             into.gauge("trilith_engine_disk_bytes", "Bytes of table files", labels, engine.disk_bytes as f64);
-            into.gauge("trilith_engine_memtable_bytes", "Bytes in memtables", labels, engine.memtable_bytes as f64);
-            into.gauge("trilith_engine_background_errors", "Errors of flush and compaction", labels, engine.background_errors as f64);
+            into.gauge(
+                "trilith_engine_memtable_bytes",
+                "Bytes in memtables",
+                labels,
+                engine.memtable_bytes as f64,
+            );
+            into.gauge(
+                "trilith_engine_background_errors",
+                "Errors of flush and compaction",
+                labels,
+                engine.background_errors as f64,
+            );
         }
     }
 }

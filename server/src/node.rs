@@ -60,13 +60,13 @@ impl Ground {
     pub fn open(folder: Folder, budget: &Budget) -> Result<Self, StorageError> {
         let files = Arc::new(folder.log_files()?);
         let engine = RocksEngine::open(&folder.state_path(), &budget.rocks, &budget.shared)?;
-        let log = RaftLog::open(files, budget.log.clone(), Driver::Thread)?;
+        let log = RaftLog::open(files, budget.log, Driver::Thread)?;
         Ok(Self { folder: Some(folder), engine: Arc::new(engine), log })
     }
 
     /// In memory; gone with the process.
     pub fn in_memory(budget: &Budget) -> Result<Self, StorageError> {
-        let log = RaftLog::open(Arc::new(MemFiles::new()), budget.log.clone(), Driver::Thread)?;
+        let log = RaftLog::open(Arc::new(MemFiles::new()), budget.log, Driver::Thread)?;
         Ok(Self { folder: None, engine: Arc::new(MemEngine::new()), log })
     }
 

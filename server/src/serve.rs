@@ -106,6 +106,12 @@ impl Serving {
     }
 }
 
+/// Prints a line for whoever started the process. A reader that has gone away is no reason to end.
+pub fn say(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
 /// Waits for SIGTERM or Ctrl-C; from then on a second signal ends the process at once.
 pub async fn signal() -> Result<(), String> {
     use tokio::signal::unix::{SignalKind, signal};

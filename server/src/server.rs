@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 use trilith_cluster::{Cluster, Founding, RaftCluster};
 use trilith_consensus::{Addresses, Consistency, GrpcTransport, Host, PeerService, RaftSettings};
@@ -27,12 +28,14 @@ use crate::cluster_commands::connect;
 use crate::config::{self, Config};
 use crate::door::Door;
 use crate::listen;
+use crate::membership::{self, Watch};
 use crate::metrics::ClusterMetrics;
 use crate::node::{self, Budget, Ground};
 use crate::process::{self, Process};
 use crate::serve::{self, FrontEnds, HAND_OVER, Serving};
 
-const WAITING: &str = "this node is no member of a cluster yet; run: trilith cluster init, or trilith cluster join";
+const WAITING: &str =
+    "this node is no member of a cluster yet; run: trilith cluster init, or trilith cluster join";
 
 /// The node before and after it became a member.
 struct Node {
@@ -43,6 +46,8 @@ struct Node {
     identity: Identity,
     folder: Option<Folder>,
     peer_listeners: Vec<TcpListener>,
+    /// Asks for an old identity, as long as the node has none.
+    looking: Option<JoinHandle<()>>,
     member: Option<Member>,
 }
 
@@ -68,7 +73,7 @@ pub async fn run(args: ServerArgs) -> Result<(), String> {
     let had = node::identity(&folder)?;
     let ready = bound.ready_line();
     let identity = Identity { region: "us-east-1".into(), account: 0 };
-    let door = Door::closed(WAITING, identity.clone());
+    let door = Door::closed(if had.is_some() { "starting" } else { WAITING }, identity.clone());
     let (orders, mut ordered) = admin::orders();
     let peer_address = peer.address.to_string();
     let desk = Desk::new(
@@ -88,22 +93,26 @@ pub async fn run(args: ServerArgs) -> Result<(), String> {
         identity,
         folder: Some(folder),
         peer_listeners: peer.listeners,
+        looking: None,
         member: None,
     };
+    // One future for the whole life: a signal that comes while an order is carried out is not lost.
+    let stop = serve::signal();
+    tokio::pin!(stop);
     match had {
         Some((cluster, id)) => node.recover(cluster, id, &mut serving).await?,
-        None => node.look_for_old_identity(&admin_address).await,
+        None => node.look_for_old_identity(admin_address),
     }
 
     let mut announced = false;
     let mut every = tokio::time::interval(Duration::from_millis(20));
     loop {
         tokio::select! {
-            stop = serve::signal() => { stop?; break }
+            stop = &mut stop => { stop?; break }
             _ = every.tick(), if !announced => {
                 if let Some(member) = &node.member && member.process.cluster.ready().is_ok() {
                     node.door.open(Arc::clone(&member.process.engine));
-                    println!("{ready}");
+                    serve::say(&ready);
                     announced = true;
                 }
             }
@@ -147,15 +156,15 @@ impl Node {
         // The folder's lock lives as long as the process does.
         std::mem::forget(ground);
         for listener in self.peer_listeners.drain(..) {
-            let service = PeerService::server(Arc::clone(host.replicas()), node, cluster);
-            let routes = tonic::service::Routes::new(service);
-            let admin = admin::router(&self.desk);
+            let peers = PeerService::server(Arc::clone(host.replicas()), node, cluster);
+            let admin = admin::service(&self.desk);
             tokio::spawn(async move {
                 let server = tonic::transport::Server::builder()
                     .tcp_nodelay(true)
                     .initial_stream_window_size(Some(4 * 1024 * 1024))
                     .initial_connection_window_size(Some(8 * 1024 * 1024))
-                    .add_routes(tonic::service::Routes::from(routes.into_axum_router().merge(admin)));
+                    .add_service(peers)
+                    .add_service(admin);
                 if let Err(error) = server.serve_with_incoming(TcpListenerStream::new(listener)).await {
                     tracing::error!(%error, "the peer listener ended");
                 }
@@ -171,55 +180,64 @@ impl Node {
         process.also(tokio::spawn(follow_addresses(Arc::clone(&process.cluster), Arc::clone(&addresses))));
         serving.metrics.add_source(Arc::new(ClusterMetrics::of(&process.cluster)));
         self.desk.serves(&process.cluster, node);
+        if let Some(looking) = self.looking.take() {
+            looking.abort();
+        }
         self.door.close("starting");
         Ok(Member { cluster, node, host, process, addresses })
+    }
+
+    /// The node is a member from now on, and keeps asking the others whether it still is.
+    fn belongs(&mut self, member: Member) {
+        let watch = Watch {
+            cluster: member.cluster,
+            host: Arc::clone(&member.host),
+            process: Arc::clone(&member.process),
+            addresses: Arc::clone(&member.addresses),
+            peers: self.config.cluster.peers.clone(),
+            own: self.peer_address.clone(),
+            door: Arc::clone(&self.door),
+        };
+        member.process.also(tokio::spawn(watch.run()));
+        self.member = Some(member);
     }
 
     async fn recover(&mut self, cluster: u128, id: NodeId, serving: &mut Serving) -> Result<(), String> {
         let member = self.stand(cluster, id, serving)?;
         member.host.recover(true).await.map_err(|e| e.to_string())?;
-        self.member = Some(member);
+        self.belongs(member);
         Ok(())
     }
 
-    /// Asks the configured peers whether a member is known at this address.
-    async fn look_for_old_identity(&self, admin_address: &str) {
-        for peer in self.config.cluster.peers.iter().filter(|peer| **peer != self.peer_address) {
-            let Ok(mut client) = connect(peer).await else { continue };
-            let Ok(status) = client.status(proto::StatusRequest {}).await else { continue };
-            let status = status.into_inner();
-            let old = status.nodes.iter().find(|node| node.peer == self.peer_address && node.state != "left");
-            if let Some(old) = old {
-                let line = format!(
-                    "the data folder {} is empty, but the cluster knows this address as node {}; its replicas are lost and never come back under their ids. To make new ones run: trilith cluster join --admin {admin_address} --via {peer} --replaces {}",
-                    self.config.node.data_dir.display(),
-                    old.id,
-                    old.id
-                );
-                tracing::error!("{line}");
-                self.door.close(line);
-                return;
-            }
-        }
+    /// Asks the configured peers whether a member is known at this address, until one answers.
+    fn look_for_old_identity(&mut self, admin_address: String) {
         tracing::info!("{WAITING}");
+        let folder = self.config.node.data_dir.display().to_string();
+        let (peers, own) = (self.config.cluster.peers.clone(), self.peer_address.clone());
+        let look =
+            membership::look_for_old_identity(peers, own, admin_address, folder, Arc::clone(&self.door));
+        self.looking = Some(tokio::spawn(look));
     }
 
-    /// Becomes a first member. The same order again is answered the same.
+    /// Becomes a first member. The same order again is answered the same, and finishes what a crash cut short.
     async fn found(&mut self, founding: Founding, index: usize, serving: &mut Serving) -> Joined {
         let cluster = founding.cluster.cluster;
         let id = founding.node(index);
         if let Some(member) = &self.member {
             if member.cluster != cluster || member.node != id {
-                return Err(format!("this node is node {} of cluster {:032x} already", member.node, member.cluster));
+                return Err(format!(
+                    "this node is node {} of cluster {:032x} already",
+                    member.node, member.cluster
+                ));
+            }
+            if member.process.cluster.catalog().cluster().is_none() {
+                member.found(founding).await?;
             }
             return Ok((cluster, id));
         }
         let member = self.stand(cluster, id, serving)?;
-        member.addresses.write().extend(founding.members.iter().enumerate().map(|(i, m)| (founding.node(i), m.peer.clone())));
-        process::found(&member.host, &founding).await?;
-        process::begin(&member.host, &founding).await?;
-        member.process.also(tokio::spawn(process::bootstrap(Arc::clone(&member.process.cluster), founding)));
-        self.member = Some(member);
+        member.found(founding).await?;
+        self.belongs(member);
         Ok((cluster, id))
     }
 
@@ -236,17 +254,33 @@ impl Node {
             http: self.config.listen.http.clone(),
             replaces,
         };
-        let admitted = client.admit(request).await.map_err(|e| format!("{via}: {}", e.message()))?.into_inner();
+        let admitted =
+            client.admit(request).await.map_err(|e| format!("{via}: {}", e.message()))?.into_inner();
         let cluster = u128::from_str_radix(&admitted.cluster_id, 16).map_err(|e| e.to_string())?;
         let id = NodeId(admitted.node_id);
         let member = self.stand(cluster, id, serving)?;
-        member.addresses.write().extend(admitted.nodes.iter().map(|node| (NodeId(node.id), node.peer.clone())));
-        for new in &admitted.replicas {
-            let made = member.host.create(ShardId(new.shard), ReplicaId(new.replica)).await;
-            made.map_err(|e| e.to_string())?;
-        }
-        self.member = Some(member);
+        member
+            .addresses
+            .write()
+            .extend(admitted.nodes.iter().map(|node| (NodeId(node.id), node.peer.clone())));
+        let wanted = admitted.replicas.iter().map(|new| (ShardId(new.shard), ReplicaId(new.replica)));
+        let made = membership::create(&member.host, wanted.collect()).await;
+        // A member in any case: what is missing is made when the members say so again.
+        self.belongs(member);
+        made?;
         Ok((cluster, id))
+    }
+}
+
+impl Member {
+    /// Every step of a cluster's first start that this node has to take. Safe to repeat.
+    async fn found(&self, founding: Founding) -> Result<(), String> {
+        let places = founding.members.iter().enumerate().map(|(i, m)| (founding.node(i), m.peer.clone()));
+        self.addresses.write().extend(places);
+        process::found(&self.host, &founding).await?;
+        process::begin(&self.host, &founding).await?;
+        self.process.also(tokio::spawn(process::bootstrap(Arc::clone(&self.process.cluster), founding)));
+        Ok(())
     }
 }
 

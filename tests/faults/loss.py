@@ -1,11 +1,15 @@
 """A zone's folder is lost: everything is read from the other two, and the node comes back as a new replica."""
 
 import json
+import os
+import pathlib
+import random
 import shutil
+import subprocess
 import time
 
 from tests.harness.ledger import Ledger
-from tests.harness.process import ZONES, Cluster, Folder
+from tests.harness.process import ZONES, Cluster, Dev, Folder, binary
 from tests.harness.suite import check
 from tests.harness.wire import create_table, get
 
@@ -64,9 +68,10 @@ def repair(cluster):
 
 
 def node_id(cluster, zone):
-    """The id under which the cluster knows the node of a zone, as text."""
-    return next(
-        str(node["id"]) for node in cluster.status()["nodes"] if node["zone"] == zone and node["state"] != "left"
+    """The id under which the cluster knows the node of a zone, as text: the newest, as one that is being replaced is a
+    member until its last replica is."""
+    return str(
+        max(node["id"] for node in cluster.status()["nodes"] if node["zone"] == zone and node["state"] != "left")
     )
 
 
@@ -90,4 +95,113 @@ def whole(status):
     )
 
 
-CASES = [folder_removed]
+def folder_removed_dev():
+    """trilith dev: a zone's folder removed: it serves from two; join brings the zone back; then another one goes"""
+    with Folder() as folder, Dev(folder) as server:
+        with server.wire() as client:
+            create_table(client, "ledger")
+        ledger = Ledger("ledger", lambda: [server.http], writers=4)
+        for zone in ("b", "a"):
+            ledger.start()
+            time.sleep(1.5)
+            server.kill()
+            ledger.stop()
+            shutil.rmtree(pathlib.Path(folder, zone))
+            server.start()
+            ledger.verify(server.http)
+            check(any("trilith cluster join" in line for line in server.output), "the repair command is not named")
+            ledger.start()
+            join(server.admin, server.admin)
+            wait_for_dev(server)
+            ledger.stop()
+            ledger.verify(server.http)
+        server.kill()
+        server.start()
+        ledger.verify(server.http)
+        return f"{ledger.total()} writes acknowledged, {ledger.failures} refused or unknown"
+
+
+def join(admin, via):
+    """`trilith cluster join`."""
+    run = subprocess.run(
+        [binary(), "cluster", "join", "--admin", admin, "--via", via],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    check(run.returncode == 0, f"join failed: {run.stderr.strip()[-300:]}")
+
+
+def wait_for_dev(server, patience=60):
+    """Until every shard has its three voters on the three nodes that are up."""
+    deadline = time.monotonic() + patience
+    while True:
+        run = subprocess.run(
+            [binary(), "cluster", "status", "--admin", server.admin, "--json"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        check(run.returncode == 0, f"status failed: {run.stderr.strip()[-300:]}")
+        if whole(json.loads(run.stdout)):
+            return
+        check(time.monotonic() < deadline, f"the zone is not back after {patience} s: {run.stdout[:800]}")
+        time.sleep(0.3)
+
+
+def join_cut_short():
+    """a node killed while it joins goes on joining at its next start, and needs no second order"""
+    dice = random.Random(int(os.environ.get("TRILITH_SEED", "3")))
+    with Folder() as folder, Cluster(folder) as cluster:
+        with cluster.wire("a") as client:
+            create_table(client, "ledger")
+        ledger = Ledger("ledger", [cluster.http(zone) for zone in ("a", "c")], writers=4).start()
+        time.sleep(2)
+        resumed = 0
+        for _ in range(4):
+            if cluster.pid("b") is not None:
+                cluster.kill("b")
+            shutil.rmtree(cluster.folder / "b")
+            cluster.start(check=False)
+            command = [binary(), "cluster", "join", "--admin", cluster.admin("b"), "--via", cluster.admin("a")]
+            pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            order = subprocess.Popen(command, **pipes)
+            # As soon as the folder bears the new identity, which is the moment that matters most, or a little later.
+            mark = cluster.folder / "b" / "FORMAT"
+            deadline = time.monotonic() + 30
+            while not mark.exists():
+                check(time.monotonic() < deadline, "the node did not begin to join in 30 s")
+                time.sleep(0.002)
+            time.sleep(dice.choice([0, 0, 0.02, 0.1]))
+            cluster.kill("b")
+            order.kill()
+            order.wait(30)
+            cluster.start(check=False)
+            wait_for_status(cluster)
+            resumed += 1
+        ledger.stop()
+        for zone in ZONES:
+            ledger.verify(cluster.http(zone))
+        return f"{resumed} joins resumed, {ledger.total()} writes acknowledged"
+
+
+def first_start_cut_short():
+    """trilith dev killed at any moment of its first start: the next start makes the store"""
+    dice = random.Random(int(os.environ.get("TRILITH_SEED", "4")))
+    for _ in range(8):
+        with Folder() as folder:
+            command = [binary(), "dev", "--data-dir", os.path.join(folder, "new")]
+            command += ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+            pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            process = subprocess.Popen(command, **pipes)
+            time.sleep(dice.uniform(0.02, 0.35))
+            process.kill()
+            process.wait(30)
+            with Dev(os.path.join(folder, "new")) as server, server.wire() as client:
+                create_table(client, "first")
+                client.must("PutItem", {"TableName": "first", "Item": {"pk": {"S": "a"}}})
+
+
+CASES = [folder_removed, folder_removed_dev, join_cut_short, first_start_cut_short]

@@ -201,8 +201,9 @@ class Cluster:
             "TRILITH_PORTS": str(self.base),
             "TRILITH_WAIT": str(wait),
         }
-        self.start()
+        # First of all, as a start that fails may leave nodes behind.
         atexit.register(self.end)
+        self.start()
 
     @staticmethod
     def _free_base():

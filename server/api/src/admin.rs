@@ -55,10 +55,7 @@ pub async fn serve(
 }
 
 async fn metrics(State(pipeline): State<Arc<Pipeline>>) -> impl IntoResponse {
-    let kind = [(
-        header::CONTENT_TYPE,
-        "text/plain; version=0.0.4; charset=utf-8",
-    )];
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, pipeline.metrics().render())
 }
 
@@ -96,10 +93,7 @@ mod tests {
         }
 
         fn identity(&self) -> Identity {
-            Identity {
-                region: "us-east-1".to_owned(),
-                account: 0,
-            }
+            Identity { region: "us-east-1".to_owned(), account: 0 }
         }
     }
 
@@ -126,35 +120,18 @@ mod tests {
 
         assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
         let ready = get(address, "/readyz").await;
+        assert!(ready.starts_with("HTTP/1.1 503") && ready.ends_with("shard 3 has no leader\n"), "{ready}");
+        pipeline.metrics().answered("GetItem", None, std::time::Duration::ZERO);
         assert!(
-            ready.starts_with("HTTP/1.1 503") && ready.ends_with("shard 3 has no leader\n"),
-            "{ready}"
-        );
-        pipeline
-            .metrics()
-            .answered("GetItem", None, std::time::Duration::ZERO);
-        assert!(
-            get(address, "/metrics")
-                .await
-                .contains("trilith_requests_total{code=\"OK\",op=\"GetItem\"} 1")
+            get(address, "/metrics").await.contains("trilith_requests_total{code=\"OK\",op=\"GetItem\"} 1")
         );
 
-        let channel =
-            tonic::transport::Endpoint::from_shared(format!("http://{address}")).expect("a URL");
+        let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).expect("a URL");
         let channel = channel.connect().await.expect("HTTP/2 by prior knowledge");
         let mut client = tonic_health::pb::health_client::HealthClient::new(channel);
-        let request = tonic_health::pb::HealthCheckRequest {
-            service: String::new(),
-        };
-        let answer = client
-            .check(request)
-            .await
-            .expect("a health answer")
-            .into_inner();
-        assert_eq!(
-            answer.status(),
-            tonic_health::pb::health_check_response::ServingStatus::Serving
-        );
+        let request = tonic_health::pb::HealthCheckRequest { service: String::new() };
+        let answer = client.check(request).await.expect("a health answer").into_inner();
+        assert_eq!(answer.status(), tonic_health::pb::health_check_response::ServingStatus::Serving);
         drop(client);
 
         stop.send(()).expect("is running");
@@ -166,11 +143,7 @@ mod tests {
         let pipeline = Pipeline::new(Arc::new(Fake(Ok(()))), Metrics::new(), Settings::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        tokio::spawn(serve(
-            vec![listener],
-            router(pipeline),
-            futures::future::pending(),
-        ));
+        tokio::spawn(serve(vec![listener], router(pipeline), futures::future::pending()));
         assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
     }
 }

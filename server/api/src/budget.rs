@@ -16,10 +16,7 @@ pub struct Budget {
 impl Budget {
     /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self {
-            limit,
-            used: AtomicUsize::new(0),
-        })
+        Arc::new(Self { limit, used: AtomicUsize::new(0) })
     }
 
     /// Bytes taken now.
@@ -29,10 +26,7 @@ impl Budget {
 
     /// A hold on nothing yet.
     pub fn hold(self: &Arc<Self>) -> Held {
-        Held {
-            budget: Arc::clone(self),
-            bytes: 0,
-        }
+        Held { budget: Arc::clone(self), bytes: 0 }
     }
 }
 

@@ -23,11 +23,7 @@ impl Context {
     /// A request that begins now and has `patience` to be answered.
     pub fn begin(patience: Duration) -> Self {
         let received = Instant::now();
-        Self {
-            request_id: request_id(),
-            received,
-            deadline: received + patience,
-        }
+        Self { request_id: request_id(), received, deadline: received + patience }
     }
 }
 
@@ -41,9 +37,7 @@ fn request_id() -> Arc<str> {
             bits >>= 5;
         }
     }
-    std::str::from_utf8(&text)
-        .expect("the alphabet is ASCII")
-        .into()
+    std::str::from_utf8(&text).expect("the alphabet is ASCII").into()
 }
 
 #[cfg(test)]

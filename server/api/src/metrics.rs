@@ -11,8 +11,8 @@ use std::time::Duration;
 use prometheus::core::Collector;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::operations::operations;
@@ -23,8 +23,7 @@ pub const UNKNOWN: &str = "Unknown";
 const OK: &str = "OK";
 /// Upper bounds of the latency histogram, seconds: fine where a good answer lies, coarse up to the deadline.
 const BUCKETS: [f64; 16] = [
-    0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5,
-    5.0, 10.0,
+    0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
 /// Something below the wire that has samples to show whenever they are asked for. Must not block for long.
@@ -111,10 +110,7 @@ impl Metrics {
     /// Fresh counters, all at zero.
     pub fn new() -> Arc<Self> {
         let registry = Registry::new();
-        let requests = Opts::new(
-            "trilith_requests_total",
-            "Requests answered, by operation and code",
-        );
+        let requests = Opts::new("trilith_requests_total", "Requests answered, by operation and code");
         let requests = register(&registry, IntCounterVec::new(requests, &["op", "code"]));
         let seconds = HistogramOpts::new(
             "trilith_request_seconds",
@@ -148,19 +144,12 @@ impl Metrics {
 
     /// Asks `source` too, from now on, whenever the metrics are read.
     pub fn add_source(&self, source: Arc<dyn MetricsSource>) {
-        self.sources
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(source);
+        self.sources.write().unwrap_or_else(PoisonError::into_inner).push(source);
     }
 
     /// Counts an answer: `code` is `None` for a good one, else the exception's name.
     pub fn answered(&self, operation: &'static str, code: Option<&str>, took: Duration) {
-        let Some(of) = self
-            .operations
-            .get(operation)
-            .or_else(|| self.operations.get(UNKNOWN))
-        else {
+        let Some(of) = self.operations.get(operation).or_else(|| self.operations.get(UNKNOWN)) else {
             return;
         };
         match code {
@@ -173,12 +162,7 @@ impl Metrics {
     /// Everything in Prometheus' text format.
     pub fn render(&self) -> Vec<u8> {
         let mut samples = Samples::default();
-        for source in self
-            .sources
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
+        for source in self.sources.read().unwrap_or_else(PoisonError::into_inner).iter() {
             source.samples(&mut samples);
         }
         let mut families = self.registry.gather();
@@ -195,9 +179,7 @@ impl Metrics {
 /// Registers a collector whose name is ours alone.
 fn register<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
     let collector = made.expect("names and labels are valid constants");
-    registry
-        .register(Box::new(collector.clone()))
-        .expect("names are unique");
+    registry.register(Box::new(collector.clone())).expect("names are unique");
     collector
 }
 
@@ -210,12 +192,7 @@ mod tests {
     impl MetricsSource for Below {
         fn samples(&self, into: &mut Samples) {
             into.gauge("trilith_shards", "Shards here", &[("role", "leader")], 3.0);
-            into.gauge(
-                "trilith_shards",
-                "Shards here",
-                &[("role", "follower")],
-                6.0,
-            );
+            into.gauge("trilith_shards", "Shards here", &[("role", "follower")], 6.0);
             into.counter("trilith_fsyncs_total", "Log syncs", &[], 12.0);
         }
     }
@@ -225,11 +202,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.add_source(Arc::new(Below));
         metrics.answered("GetItem", None, Duration::from_millis(3));
-        metrics.answered(
-            "GetItem",
-            Some("ResourceNotFoundException"),
-            Duration::from_millis(1),
-        );
+        metrics.answered("GetItem", Some("ResourceNotFoundException"), Duration::from_millis(1));
         metrics.answered(UNKNOWN, Some("UnknownOperationException"), Duration::ZERO);
         let text = String::from_utf8(metrics.render()).expect("text");
         for line in [

@@ -56,21 +56,14 @@ pub struct Pipeline {
 
 impl std::fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pipeline")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
+        f.debug_struct("Pipeline").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
 impl Pipeline {
     /// A pipeline to `service`.
     pub fn new(service: Arc<dyn Service>, metrics: Arc<Metrics>, settings: Settings) -> Arc<Self> {
-        Arc::new(Self {
-            service,
-            metrics,
-            settings,
-            account: OnceLock::new(),
-        })
+        Arc::new(Self { service, metrics, settings, account: OnceLock::new() })
     }
 
     /// The service behind it, for health and identity.
@@ -156,20 +149,13 @@ struct Outcome<'a> {
 impl<'a> Outcome<'a> {
     fn begin(pipeline: &'a Pipeline, context: &'a Context, operation: &'static str) -> Self {
         pipeline.metrics.in_flight.inc();
-        Self {
-            pipeline,
-            context,
-            operation,
-            ended: false,
-        }
+        Self { pipeline, context, operation, ended: false }
     }
 
     fn end(&mut self, error: Option<&OpError>) {
         self.ended = true;
         let took = self.context.received.elapsed();
-        self.pipeline
-            .metrics
-            .answered(self.operation, error.map(OpError::name), took);
+        self.pipeline.metrics.answered(self.operation, error.map(OpError::name), took);
         let (request_id, operation) = (&self.context.request_id, self.operation);
         match error {
             Some(error @ (OpError::Internal(_) | OpError::Unavailable(_))) => {
@@ -189,8 +175,7 @@ impl Drop for Outcome<'_> {
     fn drop(&mut self) {
         self.pipeline.metrics.in_flight.dec();
         if !self.ended {
-            self.pipeline
-                .refused(self.context, self.operation, "Cancelled");
+            self.pipeline.refused(self.context, self.operation, "Cancelled");
         }
     }
 }

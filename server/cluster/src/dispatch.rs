@@ -52,7 +52,7 @@ impl<'a> Course<'a> {
 
     /// Takes a hint from a refusal, unless it points back at the node that refused.
     fn refused(&mut self, by: NodeId, leader: Option<NodeId>) {
-        self.hint = leader.filter(|node| *node != by && self.attempts % 4 != 0);
+        self.hint = leader.filter(|node| *node != by && !self.attempts.is_multiple_of(4));
     }
 
     fn gave_up(&self) -> ClusterError {
@@ -141,7 +141,11 @@ async fn read_by<T>(
 }
 
 /// The index a local replica of the shard must have applied to read strongly.
-pub(crate) async fn read_index(members: &Members, shard: ShardId, deadline: Instant) -> Result<u64, ClusterError> {
+pub(crate) async fn read_index(
+    members: &Members,
+    shard: ShardId,
+    deadline: Instant,
+) -> Result<u64, ClusterError> {
     let mut course = Course::new(members, shard, deadline);
     while let Some(node) = course.next().await {
         match read_by(members.read_index_on(node, shard, deadline), deadline).await {

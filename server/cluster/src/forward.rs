@@ -13,11 +13,12 @@ use trilith_values::NodeId;
 
 const VERSION: u8 = 1;
 
-/// A request to the node that should hold the leader.
+/// A request to the node that should hold the leader. A command bears the time its sender still waits: one that was not
+/// proposed by then is dropped there, and can never be applied over what the same client wrote later.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub(crate) enum ForwardRequest {
     /// Propose on this shard.
-    Write { shard: u32, command: Command },
+    Write { shard: u32, command: Command, millis_left: u64 },
     /// Read from this shard.
     Read { shard: u32, mode: ReadMode, plan: Plan },
     /// Confirm leadership and tell up to where to apply before a strong read elsewhere.
@@ -59,7 +60,9 @@ pub(crate) enum ForwardReply {
     Read(ReadReply),
     Index(u64),
     /// Not done; safe to retry. The leader's node, if known.
-    NotHere { leader: Option<u64> },
+    NotHere {
+        leader: Option<u64>,
+    },
     /// Not done, too much waits there.
     Overloaded,
     /// The outcome of a command is unknown.

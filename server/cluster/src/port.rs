@@ -55,8 +55,8 @@ pub trait Cluster: Send + Sync + 'static {
         deadline: Instant,
     ) -> BoxFuture<'a, Result<ReadReply, ClusterError>>;
 
-    /// Applies a catalog command and answers once every live node's catalog has it (so that the next Describe on any
-    /// node sees it) or a short time has passed for nodes that do not answer.
+    /// Applies a catalog command and answers once this node's catalog has it. Other nodes see it by reading strongly
+    /// ([`Cluster::refresh_catalog`]), as Describe does.
     fn change_catalog<'a>(
         &'a self,
         command: CatalogCommand,
@@ -75,9 +75,6 @@ pub trait Cluster: Send + Sync + 'static {
 
     /// Whether requests can be served: `Err` says in one line what is missing.
     fn ready(&self) -> Result<(), String>;
-
-    /// Frees the disk space of a dropped table's rows soon. A hint.
-    fn reclaim(&self, table: &TableRecord);
 
     /// Wall-clock microseconds, from the injected clock.
     fn now_micros(&self) -> u64;

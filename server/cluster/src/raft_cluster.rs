@@ -112,7 +112,8 @@ impl RaftCluster {
     ) -> Result<ReadReply, ClusterError> {
         if freshness == Freshness::Eventual {
             // The leader's replica where it is here, for freshness; else any of this process.
-            let replica = self.members.leading(shard).or_else(|| self.members.replicas(shard).into_iter().next());
+            let replica =
+                self.members.leading(shard).or_else(|| self.members.replicas(shard).into_iter().next());
             if let Some(replica) = replica {
                 return replica.read_local(plan).map_err(|e| ClusterError::Storage(e.to_string()));
             }
@@ -136,7 +137,9 @@ impl RaftCluster {
             if self.directory.applied() >= index {
                 return Ok(());
             }
-            let Some(replica) = self.members.leading(CATALOG).or_else(|| self.members.replicas(CATALOG).pop()) else {
+            let Some(replica) =
+                self.members.leading(CATALOG).or_else(|| self.members.replicas(CATALOG).pop())
+            else {
                 return Err(ClusterError::NotDone("this node holds no replica of the catalog yet".into()));
             };
             let waited = replica.applied().wait_for(index, deadline.into()).await;
@@ -181,7 +184,9 @@ impl Cluster for RaftCluster {
             let _ = self.refresh(deadline).await;
             match reply.body {
                 ReplyBody::Catalog(reply) => Ok(reply),
-                ReplyBody::Poisoned => Err(ClusterError::Storage("the catalog could not apply the command".into())),
+                ReplyBody::Poisoned => {
+                    Err(ClusterError::Storage("the catalog could not apply the command".into()))
+                }
                 other => Err(ClusterError::Unknown(format!("the catalog answered {other:?}"))),
             }
         })
@@ -211,8 +216,6 @@ impl Cluster for RaftCluster {
         }
         Ok(())
     }
-
-    fn reclaim(&self, _table: &TableRecord) {}
 
     fn now_micros(&self) -> u64 {
         self.clock.now_micros()

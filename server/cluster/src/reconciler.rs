@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use trilith_consensus::{ReadError, Replica, ReplicaStatus};
-use trilith_domain::catalog::{Catalog, CatalogCommand, NodeState, ReplicaPlace, ShardRecord};
-use trilith_values::{NodeId, ReplicaId, ShardId};
+use trilith_domain::catalog::{Catalog, CatalogCommand, NodeRecord, NodeState, ReplicaPlace, ShardRecord};
+use trilith_values::{ReplicaId, ShardId};
 
 use crate::directory::CATALOG;
 use crate::port::Cluster;
@@ -54,7 +54,8 @@ pub(crate) fn next_step(
         if voters.contains(&place.replica) && !is.joint && voters == with {
             return Step::Placed(place.replica);
         }
-        if voters.contains(&place.replica) || (learners.contains(&place.replica) && caught_up(place.replica)) {
+        if voters.contains(&place.replica) || (learners.contains(&place.replica) && caught_up(place.replica))
+        {
             return Step::ChangeVoters(with);
         }
         if !learners.contains(&place.replica) {
@@ -66,7 +67,11 @@ pub(crate) fn next_step(
     }
     match preferred(should) {
         Some(replica) if should.incoming.is_empty() && settled && replica != is.name.replica => {
-            if voters.contains(&replica) && lag(replica) == Some(0) { Step::HandOver(replica) } else { Step::Nothing }
+            if voters.contains(&replica) && lag(replica) == Some(0) {
+                Step::HandOver(replica)
+            } else {
+                Step::Nothing
+            }
         }
         _ => Step::Nothing,
     }
@@ -94,7 +99,8 @@ pub(crate) async fn run(cluster: Arc<RaftCluster>) {
                 continue;
             };
             let since = *led_since.entry(shard.id).or_insert_with(Instant::now);
-            let step = next_step(&replica.status(), shard, &|id| replica.lag_of(id), since.elapsed() > SETTLED);
+            let step =
+                next_step(&replica.status(), shard, &|id| replica.lag_of(id), since.elapsed() > SETTLED);
             if matches!(step, Step::HandOver(_)) {
                 led_since.insert(shard.id, Instant::now());
             }
@@ -133,21 +139,9 @@ async fn take(cluster: &RaftCluster, replica: &Replica, shard: ShardId, step: St
     }
 }
 
-/// A joining node all of whose replicas are in is up; an up node that holds no replica any more, as another took its
-/// place, has left.
 async fn settle_nodes(cluster: &RaftCluster, catalog: &Catalog) {
-    let holds = |node: NodeId| {
-        catalog.shards().any(|shard| shard.replicas.iter().any(|place| place.node == node))
-    };
-    let waits = |node: NodeId| {
-        catalog.shards().any(|shard| shard.incoming.iter().any(|(place, _)| place.node == node))
-    };
     for node in catalog.nodes() {
-        let command = match node.state {
-            NodeState::Joining if holds(node.id) && !waits(node.id) => CatalogCommand::NodeUp { node: node.id },
-            NodeState::Up if !holds(node.id) && !waits(node.id) => CatalogCommand::NodeLeft { node: node.id },
-            NodeState::Joining | NodeState::Up | NodeState::Left => continue,
-        };
+        let Some(command) = next_state(catalog, node) else { continue };
         let deadline = Instant::now() + Duration::from_secs(5);
         if let Err(why) = cluster.change_catalog(command, deadline).await {
             tracing::debug!(node = %node.id, %why, "the catalog was not told of a node's state; it is told again");
@@ -155,10 +149,27 @@ async fn settle_nodes(cluster: &RaftCluster, catalog: &Catalog) {
     }
 }
 
+/// A joining node all of whose replicas are in is up. A node that holds no replica any more, as another took its
+/// place, has left; so has one whose join was given up, as the same machine joined again.
+fn next_state(catalog: &Catalog, node: &NodeRecord) -> Option<CatalogCommand> {
+    let holds = catalog.shards().any(|shard| shard.replicas.iter().any(|place| place.node == node.id));
+    let waits = catalog.shards().any(|shard| shard.incoming.iter().any(|(place, _)| place.node == node.id));
+    let again = |other: &NodeRecord| other.id > node.id && other.zone == node.zone && other.peer == node.peer;
+    match node.state {
+        NodeState::Joining if holds && !waits => Some(CatalogCommand::NodeUp { node: node.id }),
+        NodeState::Joining if !holds && !waits && catalog.nodes().any(again) => {
+            Some(CatalogCommand::NodeLeft { node: node.id })
+        }
+        NodeState::Up if !holds && !waits => Some(CatalogCommand::NodeLeft { node: node.id }),
+        NodeState::Joining | NodeState::Up | NodeState::Left => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use trilith_consensus::ReplicaName;
+    use trilith_values::NodeId;
 
     fn status(voters: &[u64], learners: &[u64], joint: bool) -> ReplicaStatus {
         let place = |id: &u64| (ReplicaId(*id), NodeId(*id));
@@ -199,7 +210,8 @@ mod tests {
     fn a_replacement_goes_through_learner_joint_change_and_catalog() {
         let should = record(&[(9, 3)]);
         let far = |_| Some(1_000);
-        let step = |is: &ReplicaStatus, lag: &dyn Fn(ReplicaId) -> Option<u64>| next_step(is, &should, lag, false);
+        let step =
+            |is: &ReplicaStatus, lag: &dyn Fn(ReplicaId) -> Option<u64>| next_step(is, &should, lag, false);
         let newcomer = ReplicaPlace { replica: ReplicaId(9), node: NodeId(9) };
         assert_eq!(step(&status(&[1, 2, 3], &[], false), &near), Step::AddLearner(newcomer));
         assert_eq!(step(&status(&[1, 2, 3], &[9], false), &far), Step::Nothing, "it catches up first");

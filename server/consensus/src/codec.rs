@@ -193,7 +193,8 @@ pub(crate) fn record_log_id(index: u64, record: &[u8]) -> io::Result<LogId> {
 }
 
 fn record_head(index: u64, record: &[u8]) -> io::Result<(u64, u8)> {
-    let bad = |what: String| io::Error::new(io::ErrorKind::InvalidData, format!("log record {index}: {what}"));
+    let bad =
+        |what: String| io::Error::new(io::ErrorKind::InvalidData, format!("log record {index}: {what}"));
     let Some((head, _)) = record.split_at_checked(RECORD_HEAD) else {
         return Err(bad(format!("{} bytes are too few", record.len())));
     };

@@ -88,7 +88,35 @@ pub async fn answer(replicas: &Arc<Replicas>, node: NodeId, cluster: &Bytes, fra
         Ok(PeerResponse::Raft(response)) => (encode_response(&response), String::new()),
         Err(error) => (Bytes::new(), error.to_string()),
     };
-    Frame { id, kind, is_reply: true, body, error, from_node: node.0, to_node: 0, cluster_id: cluster.clone() }
+    Frame {
+        id,
+        kind,
+        is_reply: true,
+        body,
+        error,
+        from_node: node.0,
+        to_node: 0,
+        cluster_id: cluster.clone(),
+    }
+}
+
+/// Whether a frame carries a message between replicas.
+pub(crate) fn is_raft(frame: &Frame) -> bool {
+    frame.kind == KIND_RAFT
+}
+
+/// The answer to a frame that is not looked at.
+pub(crate) fn refuse(frame: &Frame, node: NodeId, why: &str) -> Frame {
+    Frame {
+        id: frame.id,
+        kind: frame.kind,
+        is_reply: true,
+        body: Bytes::new(),
+        error: why.to_owned(),
+        from_node: node.0,
+        to_node: frame.from_node,
+        cluster_id: frame.cluster_id.clone(),
+    }
 }
 
 async fn handle(

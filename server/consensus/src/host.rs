@@ -88,8 +88,13 @@ impl Host {
         let mut started = 0;
         for (replica, row) in held {
             if !row.destroyed {
-                self.start(ShardId(row.shard), replica, vote_wait).await?;
-                started += 1;
+                match self.start(ShardId(row.shard), replica, vote_wait).await {
+                    Ok(_) => started += 1,
+                    // One damaged replica costs the node that shard, not the others.
+                    Err(error) => {
+                        tracing::error!(%replica, shard = row.shard, %error, "a replica cannot start")
+                    }
+                }
             }
         }
         Ok(started)
@@ -132,7 +137,9 @@ impl Host {
         }
         if let Some(other) = self.replicas.of_shard(shard) {
             let other = other.name().replica;
-            return Err(ReadError::Storage(format!("replica {other} of shard {shard} is on this node already")));
+            return Err(ReadError::Storage(format!(
+                "replica {other} of shard {shard} is on this node already"
+            )));
         }
         let engine = self.around.engine.as_ref();
         let held = local_rows::held(engine).map_err(storage)?;
@@ -145,7 +152,8 @@ impl Host {
         if !held.iter().any(|(id, _)| *id == replica) {
             wipe_leftovers(engine, shard).map_err(storage)?;
         }
-        local_rows::put(engine, replica, HeldReplica { shard: shard.0, destroyed: false }).map_err(storage)?;
+        local_rows::put(engine, replica, HeldReplica { shard: shard.0, destroyed: false })
+            .map_err(storage)?;
         self.start(shard, replica, false).await
     }
 
@@ -203,7 +211,9 @@ impl Host {
         for replica in &leading {
             let own = replica.name().replica;
             let voters = replica.status().voters.into_iter().map(|(id, _)| id);
-            let target = voters.filter(|id| *id != own).min_by_key(|id| (replica.lag_of(*id).unwrap_or(u64::MAX), *id));
+            let target = voters
+                .filter(|id| *id != own)
+                .min_by_key(|id| (replica.lag_of(*id).unwrap_or(u64::MAX), *id));
             if let Some(target) = target {
                 replica.transfer_leadership(target).await;
             }

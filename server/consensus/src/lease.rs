@@ -155,7 +155,10 @@ mod tests {
         assert!(!lease.holds(&view()));
         tokio::time::advance(Duration::from_secs(3_600)).await;
         assert!(!lease.holds(&view()), "no timeout clears the mark");
-        assert!(lease.holds(&LeaderView { term: 4, applied_term: Some(4), ..view() }), "a later leadership is free");
+        assert!(
+            lease.holds(&LeaderView { term: 4, applied_term: Some(4), ..view() }),
+            "a later leadership is free"
+        );
     }
 
     #[tokio::test(start_paused = true)]

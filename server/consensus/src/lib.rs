@@ -40,7 +40,9 @@ pub use error::{ProposeError, ReadError, TransportError};
 pub use host::Host;
 pub use lease::SuspendWatch;
 pub use local::{LocalHub, LocalTransport};
-pub use message::{RaftRequest, RaftResponse, decode_request, decode_response, encode_request, encode_response};
+pub use message::{
+    RaftRequest, RaftResponse, decode_request, decode_response, encode_request, encode_response,
+};
 pub use network::{Handler, PeerRequest, PeerResponse, Transport};
 pub use node::{Replicas, ServiceHandler};
 pub use peers::{Addresses, GrpcTransport};

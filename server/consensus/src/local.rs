@@ -41,7 +41,11 @@ pub struct LocalTransport {
 }
 
 impl Transport for LocalTransport {
-    fn call(&self, to: NodeId, request: PeerRequest) -> BoxFuture<'static, Result<PeerResponse, TransportError>> {
+    fn call(
+        &self,
+        to: NodeId,
+        request: PeerRequest,
+    ) -> BoxFuture<'static, Result<PeerResponse, TransportError>> {
         let node = self.hub.nodes.read().get(&to).and_then(Weak::upgrade);
         match node {
             Some(node) => node.handle(self.from, request),

@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use trilith_domain::codec;
 use trilith_domain::keyspace::prefix_end;
 use trilith_domain::node_key::NodeKey;
-use trilith_storage::engine::{Engine, EngineView, Family, WriteBatch};
 use trilith_storage::StorageError;
+use trilith_storage::engine::{Engine, EngineView, Family, Visit, WriteBatch};
 use trilith_values::ReplicaId;
 
 use crate::codec::decode;
@@ -70,7 +70,7 @@ pub(crate) fn forget_snapshots(engine: &dyn Engine, replica: ReplicaId) -> Resul
 pub(crate) fn scan_prefix(
     view: &dyn EngineView,
     prefix: &[u8],
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    visit: &mut Visit<'_>,
 ) -> Result<(), StorageError> {
     view.scan(Family::Meta, prefix, Some(&prefix_end(prefix)), false, visit)
 }

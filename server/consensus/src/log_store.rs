@@ -19,11 +19,9 @@ use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
 use openraft::{EntryPayload, OptionalSend};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use trilith_storage::log::{LogEntry, LogHandle};
+use trilith_storage::log::{Done, LogEntry, LogHandle};
 
-use crate::codec::{
-    LogIdBytes, VoteBytes, decode, decode_entry, encode, encode_entry, record_log_id,
-};
+use crate::codec::{LogIdBytes, VoteBytes, decode, decode_entry, encode, encode_entry, record_log_id};
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
 /// Entries handed out by one read at the most; openraft asks again for more.
@@ -150,9 +148,9 @@ impl LogStore {
     }
 }
 
-fn signal() -> (Box<dyn FnOnce(io::Result<()>) + Send>, oneshot::Receiver<io::Result<()>>) {
+fn signal() -> (Done, oneshot::Receiver<io::Result<()>>) {
     let (tx, rx) = oneshot::channel();
-    let done = Box::new(move |result| {
+    let done: Done = Box::new(move |result| {
         // Nobody waits any more when the replica was stopped meanwhile.
         let _ = tx.send(result);
     });

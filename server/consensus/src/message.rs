@@ -12,9 +12,7 @@ use openraft::raft::{
     VoteResponse,
 };
 
-use crate::codec::{
-    AppliedBytes, LogIdBytes, VoteBytes, decode, decode_entry, encode, encode_entry,
-};
+use crate::codec::{AppliedBytes, LogIdBytes, VoteBytes, decode, decode_entry, encode, encode_entry};
 use crate::types::{LogId, TypeConfig, Vote};
 use openraft::entry::RaftEntry;
 
@@ -82,8 +80,17 @@ enum RequestBytes {
         commit: Option<LogIdBytes>,
         entries: Vec<(u64, Vec<u8>)>,
     },
-    Vote { pre: bool, vote: VoteBytes, last: Option<LogIdBytes>, transfer: bool },
-    Transfer { from: VoteBytes, to: u64, last: Option<LogIdBytes> },
+    Vote {
+        pre: bool,
+        vote: VoteBytes,
+        last: Option<LogIdBytes>,
+        transfer: bool,
+    },
+    Transfer {
+        from: VoteBytes,
+        to: u64,
+        last: Option<LogIdBytes>,
+    },
     Snapshot(SnapshotChunk),
 }
 
@@ -163,7 +170,9 @@ pub fn encode_response(response: &RaftResponse) -> Bytes {
             ResponseBytes::PartialSuccess(id(log_id.as_ref()))
         }
         RaftResponse::Append(AppendEntriesResponse::Conflict) => ResponseBytes::Conflict,
-        RaftResponse::Append(AppendEntriesResponse::HigherVote(vote)) => ResponseBytes::HigherVote(vote.into()),
+        RaftResponse::Append(AppendEntriesResponse::HigherVote(vote)) => {
+            ResponseBytes::HigherVote(vote.into())
+        }
         RaftResponse::Vote(vote) => ResponseBytes::Vote {
             vote: (&vote.vote).into(),
             granted: vote.vote_granted,

@@ -55,14 +55,21 @@ pub enum PeerResponse {
 /// Carries messages between nodes.
 pub trait Transport: Send + Sync + 'static {
     /// Delivers `request` to node `to` and returns its answer. Dropping the future gives up waiting.
-    fn call(&self, to: NodeId, request: PeerRequest) -> BoxFuture<'static, Result<PeerResponse, TransportError>>;
+    fn call(
+        &self,
+        to: NodeId,
+        request: PeerRequest,
+    ) -> BoxFuture<'static, Result<PeerResponse, TransportError>>;
 }
 
 /// What a node does with messages that arrive.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one message of node `from`.
-    fn handle(&self, from: NodeId, request: PeerRequest)
-    -> BoxFuture<'static, Result<PeerResponse, TransportError>>;
+    fn handle(
+        &self,
+        from: NodeId,
+        request: PeerRequest,
+    ) -> BoxFuture<'static, Result<PeerResponse, TransportError>>;
 }
 
 /// Makes a client for each peer replica of one group.
@@ -102,7 +109,9 @@ fn rpc_error(error: TransportError) -> RPCError<TypeConfig> {
 }
 
 fn wrong_kind() -> RPCError<TypeConfig> {
-    RPCError::Network(NetworkError::new(&AnyError::error("the peer's answer is of another kind than the request")))
+    RPCError::Network(NetworkError::new(&AnyError::error(
+        "the peer's answer is of another kind than the request",
+    )))
 }
 
 impl PeerClient {
@@ -219,11 +228,12 @@ impl PeerClient {
             sequence += 1;
             // Only the last answer waits for the install.
             let patience = if last { ttl } else { ttl.min(CHUNK_PATIENCE) };
-            let response = self.call(RaftRequest::Snapshot(chunk), patience).await.map_err(|error| match error {
-                RPCError::Unreachable(e) => StreamingError::Unreachable(e),
-                RPCError::Network(e) => StreamingError::Network(e),
-                other => StreamingError::Network(NetworkError::new(&other)),
-            })?;
+            let response =
+                self.call(RaftRequest::Snapshot(chunk), patience).await.map_err(|error| match error {
+                    RPCError::Unreachable(e) => StreamingError::Unreachable(e),
+                    RPCError::Network(e) => StreamingError::Network(e),
+                    other => StreamingError::Network(NetworkError::new(&other)),
+                })?;
             match (response, last) {
                 (RaftResponse::Snapshot(Some(vote)), _) => return Ok(SnapshotResponse::new(vote)),
                 (RaftResponse::Snapshot(None), false) => {}

@@ -110,7 +110,8 @@ pub(crate) async fn deliver(replica: &Replica, message: RaftRequest) -> Result<R
         }
         RaftRequest::Snapshot(chunk) => {
             let received = replica.receiver().accept(chunk);
-            let whole = received.map_err(|e| TransportError::Unreachable(format!("snapshot chunk refused: {e}")))?;
+            let whole =
+                received.map_err(|e| TransportError::Unreachable(format!("snapshot chunk refused: {e}")))?;
             let Some((vote, snapshot)) = whole else { return Ok(RaftResponse::Snapshot(None)) };
             match raft.install_full_snapshot(vote, snapshot).await {
                 Ok(response) => Ok(RaftResponse::Snapshot(Some(response.vote))),
@@ -123,7 +124,9 @@ pub(crate) async fn deliver(replica: &Replica, message: RaftRequest) -> Result<R
 fn check_gate(replica: &Replica) -> Result<(), TransportError> {
     match replica.gate().remaining() {
         None => Ok(()),
-        Some(wait) => Err(TransportError::Unreachable(format!("the vote is withheld for {wait:?} after a start"))),
+        Some(wait) => {
+            Err(TransportError::Unreachable(format!("the vote is withheld for {wait:?} after a start")))
+        }
     }
 }
 

@@ -99,7 +99,9 @@ impl GrpcTransport {
         let guard = Forget { waiting: &open.waiting, id };
         let frame = frame::request(id, self.inner.from, to, &self.inner.cluster, &request);
         if open.frames.try_send(frame).is_err() {
-            return Err(TransportError::Unreachable(format!("the queue to node {to} is full or its stream broke")));
+            return Err(TransportError::Unreachable(format!(
+                "the queue to node {to} is full or its stream broke"
+            )));
         }
         let answer = rx.await;
         drop(guard);
@@ -206,7 +208,11 @@ impl Drop for Forget<'_> {
 }
 
 impl Transport for GrpcTransport {
-    fn call(&self, to: NodeId, request: PeerRequest) -> BoxFuture<'static, Result<PeerResponse, TransportError>> {
+    fn call(
+        &self,
+        to: NodeId,
+        request: PeerRequest,
+    ) -> BoxFuture<'static, Result<PeerResponse, TransportError>> {
         let transport = self.clone();
         Box::pin(async move { transport.call_frame(to, request).await })
     }

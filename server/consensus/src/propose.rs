@@ -5,6 +5,7 @@
 //! nothing can be stale and no latch is held.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -21,9 +22,31 @@ use crate::types::{Payload, Raft, Replies, TypeConfig};
 /// A command and where its reply goes.
 pub(crate) struct Waiting {
     pub(crate) command: Command,
-    /// Roughly how many bytes the command adds to an entry.
-    pub(crate) size: usize,
+    /// Its share of the queue's bytes.
+    pub(crate) held: Held,
     pub(crate) reply: oneshot::Sender<Result<Reply, ProposeError>>,
+}
+
+/// A command's share of the bytes that may wait for one shard, given back when the command leaves the queue.
+pub(crate) struct Held {
+    queued: Arc<AtomicUsize>,
+    /// Roughly how many bytes the command adds to an entry.
+    size: usize,
+}
+
+impl Held {
+    /// Takes `size` of at most `bound` bytes. A command of any size fits into an empty queue.
+    pub(crate) fn take(queued: &Arc<AtomicUsize>, size: usize, bound: usize) -> Option<Self> {
+        let before = queued.fetch_add(size, Ordering::Relaxed);
+        let held = Self { queued: Arc::clone(queued), size };
+        (before == 0 || before + size <= bound).then_some(held)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.queued.fetch_sub(self.size, Ordering::Relaxed);
+    }
 }
 
 type WriteOutcome = Result<
@@ -68,7 +91,7 @@ fn gather(
     queue: &mut mpsc::Receiver<Waiting>,
     settings: &RaftSettings,
 ) -> Vec<Waiting> {
-    let mut bytes = first.size;
+    let mut bytes = first.held.size;
     let alone = first.command.body.stands_alone();
     let mut batch = vec![first];
     while !alone && batch.len() < settings.entry_commands && bytes < settings.entry_bytes {
@@ -77,7 +100,7 @@ fn gather(
             *held = Some(next);
             break;
         }
-        bytes += next.size;
+        bytes += next.held.size;
         batch.push(next);
     }
     batch

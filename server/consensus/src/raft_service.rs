@@ -15,7 +15,8 @@ use trilith_values::NodeId;
 use crate::frame;
 use crate::node::Replicas;
 
-/// Messages of one stream that are worked on at the same time; more wait in the stream's flow control.
+/// Forwards of one stream that are worked on at the same time; more are refused, and their sender tries again. Raft's
+/// own messages are never held up: a heartbeat must not wait behind requests.
 const AT_WORK: usize = 1_024;
 
 /// Answers the messages of peers on behalf of one node.
@@ -49,8 +50,16 @@ impl Peer for PeerService {
         tokio::spawn(async move {
             let at_work = Arc::new(Semaphore::new(AT_WORK));
             while let Some(Ok(frame)) = incoming.next().await {
-                let Ok(permit) = Arc::clone(&at_work).acquire_owned().await else { break };
-                let (replicas, cluster, outgoing) = (Arc::clone(&replicas), cluster.clone(), outgoing.clone());
+                let permit =
+                    if frame::is_raft(&frame) { None } else { Arc::clone(&at_work).try_acquire_owned().ok() };
+                if permit.is_none() && !frame::is_raft(&frame) {
+                    let refusal = frame::refuse(&frame, node, "too many forwards are at work here");
+                    // The caller hung up; it counts the call as unanswered.
+                    let _ = outgoing.send(Ok(refusal)).await;
+                    continue;
+                }
+                let (replicas, cluster, outgoing) =
+                    (Arc::clone(&replicas), cluster.clone(), outgoing.clone());
                 tokio::spawn(async move {
                     let answer = frame::answer(&replicas, node, &cluster, frame).await;
                     // The caller hung up; it counts the call as unanswered.

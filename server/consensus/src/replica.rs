@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
@@ -19,10 +19,10 @@ use trilith_values::{NodeId, ReplicaId, ShardId};
 
 use crate::error::{ProposeError, ReadError};
 use crate::gate::VoteGate;
-use crate::lease::{Lease, LeaderView, SuspendWatch};
+use crate::lease::{LeaderView, Lease, SuspendWatch};
 use crate::log_store::LogStore;
 use crate::network::{Network, Transport};
-use crate::propose::{self, Waiting};
+use crate::propose::{self, Held, Waiting};
 use crate::settings::RaftSettings;
 use crate::snapshot::Receiver;
 use crate::state_machine::{Applied, StateMachine};
@@ -108,6 +108,8 @@ struct Inner {
     log: LogStore,
     applied: Arc<Applied>,
     queue: mpsc::Sender<Waiting>,
+    queued: Arc<AtomicUsize>,
+    queue_bytes: usize,
     barriers: mpsc::Sender<oneshot::Sender<Result<(), ReadError>>>,
     lease: Lease,
     gate: VoteGate,
@@ -135,6 +137,13 @@ impl Replica {
         };
         let machine = StateMachine::open(name, Arc::clone(&around.engine)).map_err(storage)?;
         machine.check_against(&log).map_err(storage)?;
+        if machine.applied().index() > 0 && !log.has_voted() {
+            return Err(ReadError::Storage(format!(
+                "replica {} has applied entries, but its log is gone and with it the promises it made: replace this node's \
+                 replicas from their peers (trilith cluster join with an empty folder), and check the disk",
+                name.replica
+            )));
+        }
         let applied = machine.applied();
         let network =
             Network { transport: Arc::clone(&around.transport), transfers: Arc::clone(&around.transfers) };
@@ -156,7 +165,19 @@ impl Replica {
         tokio::spawn(serve_barriers(raft.clone(), Arc::clone(&applied), asked));
         let lease = Lease::new(around.settings.trusted_lease(), Arc::clone(&around.suspend));
         let receiver = Receiver::new(name, Arc::clone(&around.engine));
-        let inner = Inner { name, raft, log, applied, queue, barriers, lease, gate, receiver };
+        let inner = Inner {
+            name,
+            raft,
+            log,
+            applied,
+            queue,
+            queued: Arc::default(),
+            queue_bytes: around.settings.queue_bytes,
+            barriers,
+            lease,
+            gate,
+            receiver,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -193,15 +214,23 @@ impl Replica {
     /// # Errors
     /// See [`ProposeError`]: only `NotProposed` and `Overloaded` are safe to retry.
     pub async fn propose(&self, command: Command, size: usize) -> Result<Reply, ProposeError> {
+        if let Some(why) = self.failed() {
+            return Err(ProposeError::Stopped(why));
+        }
+        let Some(held) = Held::take(&self.inner.queued, size, self.inner.queue_bytes) else {
+            return Err(ProposeError::Overloaded);
+        };
         let (reply, answer) = oneshot::channel();
-        match self.inner.queue.try_send(Waiting { command, size, reply }) {
+        match self.inner.queue.try_send(Waiting { command, held, reply }) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => return Err(ProposeError::Overloaded),
             Err(mpsc::error::TrySendError::Closed(_)) => {
                 return Err(ProposeError::Stopped("the replica was stopped".into()));
             }
         }
-        answer.await.unwrap_or_else(|_| Err(ProposeError::Unknown("the replica was stopped meanwhile".into())))
+        answer
+            .await
+            .unwrap_or_else(|_| Err(ProposeError::Unknown("the replica was stopped meanwhile".into())))
     }
 
     /// Makes sure that a following read of this replica's state sees everything acknowledged before now. Works on
@@ -216,7 +245,11 @@ impl Replica {
             Consistency::Lease | Consistency::ReadIndex => {}
         }
         let (done, answer) = oneshot::channel();
-        self.inner.barriers.send(done).await.map_err(|_| ReadError::Stopped("the replica was stopped".into()))?;
+        self.inner
+            .barriers
+            .send(done)
+            .await
+            .map_err(|_| ReadError::Stopped("the replica was stopped".into()))?;
         answer.await.unwrap_or_else(|_| Err(ReadError::Stopped("the replica was stopped".into())))
     }
 
@@ -262,6 +295,8 @@ impl Replica {
     pub fn leader(&self) -> Option<(ReplicaId, NodeId)> {
         let metrics = self.inner.raft.metrics();
         let metrics = metrics.borrow_watched();
+        // What a stopped replica last heard is nobody's hint any more.
+        metrics.running_state.as_ref().ok()?;
         let leader = metrics.current_leader?;
         let place = metrics.membership_config.membership().get_node(&leader)?;
         Some((ReplicaId(leader), NodeId(place.node)))
@@ -269,7 +304,14 @@ impl Replica {
 
     /// Whether this replica believes it leads.
     pub fn leads(&self) -> bool {
-        self.inner.raft.is_leader()
+        self.inner.raft.is_leader() && self.failed().is_none()
+    }
+
+    /// Why this replica stopped for good, if it did: its disk failed, or its rows are damaged.
+    pub fn failed(&self) -> Option<String> {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.running_state.as_ref().err().map(ToString::to_string)
     }
 
     /// Waits until some leader is known here.
@@ -377,12 +419,13 @@ impl Replica {
         if self.inner.log.live_bytes() < bound {
             return;
         }
-        let (marked, purged, applied) = {
+        let (purged, applied) = {
             let metrics = self.inner.raft.metrics();
             let metrics = metrics.borrow_watched();
             let index = |id: &Option<LogId>| id.as_ref().map_or(0, |id| id.index());
-            (index(&metrics.snapshot), index(&metrics.purged), index(&metrics.last_applied))
+            (index(&metrics.purged), index(&metrics.last_applied))
         };
+        let marked = self.inner.applied.durable();
         let kept_from = self.inner.log.first_cached().unwrap_or(u64::MAX);
         let upto = marked.min(kept_from.saturating_sub(1));
         if upto > purged {

@@ -28,7 +28,11 @@ pub fn seed_this_thread(seed: u64) {
 pub struct Random(ThreadRng);
 
 impl Random {
-    fn draw<T>(&mut self, seeded: impl FnOnce(&mut SmallRng) -> T, real: impl FnOnce(&mut ThreadRng) -> T) -> T {
+    fn draw<T>(
+        &mut self,
+        seeded: impl FnOnce(&mut SmallRng) -> T,
+        real: impl FnOnce(&mut ThreadRng) -> T,
+    ) -> T {
         SEEDED.with(|rng| match rng.borrow_mut().as_mut() {
             Some(rng) => seeded(rng),
             None => real(&mut self.0),
@@ -101,7 +105,10 @@ impl AsyncRuntime for Runtime {
         Inner::timeout(duration, future)
     }
 
-    fn timeout_at<R, F: Future<Output = R> + Send>(deadline: Self::Instant, future: F) -> Self::Timeout<R, F> {
+    fn timeout_at<R, F: Future<Output = R> + Send>(
+        deadline: Self::Instant,
+        future: F,
+    ) -> Self::Timeout<R, F> {
         Inner::timeout_at(deadline, future)
     }
 

@@ -31,6 +31,8 @@ pub struct RaftSettings {
     pub log_kept_bytes: usize,
     /// Commands that may wait for one shard; more are refused at once as overload.
     pub queue: usize,
+    /// Bytes of commands that may wait for one shard.
+    pub queue_bytes: usize,
 }
 
 impl Default for RaftSettings {
@@ -46,6 +48,7 @@ impl Default for RaftSettings {
             log_bytes: 4 * 1024 * 1024,
             log_kept_bytes: 1024 * 1024,
             queue: 4_096,
+            queue_bytes: 32 * 1024 * 1024,
         }
     }
 }
@@ -55,8 +58,8 @@ impl RaftSettings {
     /// asked for signs of life less often, which an idle machine notices; and votes need no waiting after a start.
     pub fn one_process() -> Self {
         Self {
-            heartbeat: Duration::from_millis(400),
-            election: (Duration::from_millis(1_300), Duration::from_millis(1_900)),
+            heartbeat: Duration::from_millis(800),
+            election: (Duration::from_millis(2_600), Duration::from_millis(3_600)),
             vote_wait: false,
             ..Self::default()
         }
@@ -77,7 +80,10 @@ impl RaftSettings {
     /// # Panics
     /// When the timings contradict each other; they are constants of a build or derived from one setting.
     pub fn config(&self, name: String) -> Arc<Config> {
-        assert!(self.heartbeat * 3 <= self.election.0, "at least three heartbeats fit into an election timeout");
+        assert!(
+            self.heartbeat * 3 <= self.election.0,
+            "at least three heartbeats fit into an election timeout"
+        );
         assert!(self.election.0 < self.election.1, "the election timeout has a spread");
         assert!((1..100).contains(&self.lease_percent), "the lease keeps a margin for drift");
         let millis = |d: Duration| u64::try_from(d.as_millis()).expect("timings are short");

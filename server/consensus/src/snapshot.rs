@@ -19,8 +19,8 @@ use parking_lot::Mutex;
 use trilith_domain::codec;
 use trilith_domain::keyspace::{Key, shard_ranges, span_ranges};
 use trilith_domain::machine::ShardState;
-use trilith_domain::schema::Span;
 use trilith_domain::node_key::{NodeKey, family_of, family_tag};
+use trilith_domain::schema::Span;
 use trilith_storage::engine::{Engine, EngineView, Family, WriteBatch};
 use trilith_values::{ReplicaId, ShardId};
 
@@ -53,7 +53,7 @@ pub enum SnapshotData {
         /// Under whose prefix.
         replica: ReplicaId,
         /// While it lives, the staged rows stay as they are.
-        hold: Arc<Hold>,
+        _hold: Arc<Hold>,
     },
 }
 
@@ -206,7 +206,7 @@ impl Receiver {
         let meta = SnapshotMeta::try_from(chunk.meta)?;
         let hold = Arc::new(Hold(()));
         *handed_over = Arc::downgrade(&hold);
-        let snapshot = SnapshotData::Staged { replica, hold };
+        let snapshot = SnapshotData::Staged { replica, _hold: hold };
         Ok(Some((chunk.vote.into(), openraft::Snapshot { meta, snapshot })))
     }
 }

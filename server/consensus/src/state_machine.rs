@@ -43,6 +43,8 @@ pub struct Applied {
     engine: Arc<dyn Engine>,
     state: RwLock<ShardState>,
     index: watch::Sender<u64>,
+    /// Index up to which state was made durable in this life.
+    durable: AtomicU64,
     writes: AtomicU64,
     dropped: Mutex<Vec<(Family, Bytes, Bytes)>>,
 }
@@ -51,6 +53,16 @@ impl Applied {
     /// Index of the last entry applied.
     pub fn index(&self) -> u64 {
         *self.index.borrow()
+    }
+
+    /// Index up to which the log may go: everything applied up to it was synced since the start. (What openraft counts
+    /// as a snapshot is no measure: at its start that is whatever is applied, synced or not.)
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::SeqCst)
+    }
+
+    fn synced_up_to(&self, log_id: Option<&LogId>) {
+        self.durable.fetch_max(log_id.map_or(0, |id| id.index()), Ordering::SeqCst);
     }
 
     /// Item writes applied since the start.
@@ -175,6 +187,15 @@ pub(crate) fn wipe_leftovers(engine: &dyn Engine, shard: ShardId) -> io::Result<
     if has_rows(engine, shard)? { wipe(engine, shard) } else { Ok(()) }
 }
 
+/// Runs work that takes long on a thread that may block, where the runtime has others to go on with.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        Ok(_) | Err(_) => work(),
+    }
+}
+
 /// Removes every row of a shard: its spans' items and its own rows. Nothing of it is read again afterwards.
 pub(crate) fn wipe(engine: &dyn Engine, shard: ShardId) -> io::Result<()> {
     let view = engine.snapshot();
@@ -191,12 +212,14 @@ impl StateMachine {
     pub(crate) fn open(name: ReplicaName, engine: Arc<dyn Engine>) -> io::Result<Self> {
         snapshot::finish(engine.as_ref(), name)?;
         let (last, membership) = load_applied(&EngineRows(&*engine), name.shard)?;
-        let state = ShardState::load(name.shard, &RowView(&EngineRows(&*engine))).map_err(io::Error::other)?;
+        let state =
+            ShardState::load(name.shard, &RowView(&EngineRows(&*engine))).map_err(io::Error::other)?;
         let applied = Applied {
             name,
             engine,
             state: RwLock::new(state),
             index: watch::Sender::new(last.as_ref().map_or(0, |id| id.index())),
+            durable: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             dropped: Mutex::default(),
         };
@@ -242,7 +265,8 @@ impl StateMachine {
             let (answers, effects) = applied.map_err(io::Error::other)?;
             assert_eq!(answers.len(), batch.commands.len(), "one reply for each command");
             replies = answers;
-            let dropped = effects.dropped_ranges().map(|(family, start, end)| (family, start.clone(), end.clone()));
+            let dropped =
+                effects.dropped_ranges().map(|(family, start, end)| (family, start.clone(), end.clone()));
             self.applied.dropped.lock().extend(dropped);
             translate(effects, &mut write);
         }
@@ -307,10 +331,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
-        Marker {
-            engine: Arc::clone(&self.applied.engine),
-            shard: self.applied.name.shard,
-        }
+        Marker { applied: Arc::clone(&self.applied) }
     }
 
     async fn install_snapshot(
@@ -324,9 +345,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         if name.shard != CATALOG_SHARD {
             *self.applied.state.write() = ShardState::new(name.shard);
         }
-        snapshot::install(self.applied.engine.as_ref(), name, meta, &snapshot)?;
+        blocking(|| snapshot::install(self.applied.engine.as_ref(), name, meta, &snapshot))?;
         let view = RowView(&EngineRows(&*self.applied.engine)).reload(name.shard)?;
         *self.applied.state.write() = view;
+        self.applied.synced_up_to(meta.last_log_id.as_ref());
         self.last = meta.last_log_id;
         self.membership = meta.last_membership.clone();
         self.applied.index.send_replace(self.last.as_ref().map_or(0, |id| id.index()));
@@ -359,8 +381,7 @@ fn pinned(engine: &dyn Engine, shard: ShardId) -> io::Result<Pinned> {
 
 /// Makes a snapshot by making state durable: the rows are where they are.
 pub struct Marker {
-    engine: Arc<dyn Engine>,
-    shard: ShardId,
+    applied: Arc<Applied>,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Marker {
@@ -368,8 +389,10 @@ impl RaftSnapshotBuilder<TypeConfig> for Marker {
 
     async fn build_snapshot(&mut self) -> Result<Pinned, io::Error> {
         // Pinned first, synced after: everything the mark names is durable, and the log may go up to it.
-        let snapshot = pinned(self.engine.as_ref(), self.shard)?;
-        self.engine.sync().map_err(io::Error::other)?;
+        let engine = self.applied.engine.as_ref();
+        let snapshot = pinned(engine, self.applied.name.shard)?;
+        blocking(|| engine.sync()).map_err(io::Error::other)?;
+        self.applied.synced_up_to(snapshot.meta.last_log_id.as_ref());
         Ok(snapshot)
     }
 }

@@ -33,22 +33,13 @@ impl<'a> TableArn<'a> {
             Some((table, below)) => (table, Some(below)),
             None => (path, None),
         };
-        (!table.is_empty()).then_some(Self {
-            partition,
-            region,
-            account,
-            table,
-            below,
-        })
+        (!table.is_empty()).then_some(Self { partition, region, account, table, below })
     }
 }
 
 /// The ARN of a table of this cluster.
 pub fn table_arn(region: &str, account: u64, name: &str) -> String {
-    format!(
-        "arn:aws:dynamodb:{region}:{}:table/{name}",
-        AccountId(account)
-    )
+    format!("arn:aws:dynamodb:{region}:{}:table/{name}", AccountId(account))
 }
 
 #[cfg(test)]
@@ -70,10 +61,7 @@ mod tests {
     fn what_is_below_a_table_is_told_apart() {
         let stream = "arn:aws:dynamodb:r:000000000000:table/t/stream/2026-01-01T00:00:00.000";
         let arn = TableArn::parse(stream).expect("an ARN");
-        assert_eq!(
-            (arn.table, arn.below),
-            ("t", Some("stream/2026-01-01T00:00:00.000"))
-        );
+        assert_eq!((arn.table, arn.below), ("t", Some("stream/2026-01-01T00:00:00.000")));
     }
 
     #[test]

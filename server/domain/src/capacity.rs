@@ -25,11 +25,7 @@ pub fn consumed(table: &str, units: HalfUnits, asked: ReturnConsumed) -> Option<
         ReturnConsumed::Total => None,
         ReturnConsumed::Indexes => Some(units),
     };
-    Some(ConsumedCapacity {
-        table_name: table.to_owned(),
-        capacity_units: units,
-        table: part,
-    })
+    Some(ConsumedCapacity { table_name: table.to_owned(), capacity_units: units, table: part })
 }
 
 #[cfg(test)]
@@ -38,39 +34,20 @@ mod tests {
 
     #[test]
     fn reads_round_up_to_4_kb() {
-        for (bytes, halves) in [
-            (0, 1),
-            (1, 1),
-            (4096, 1),
-            (4097, 2),
-            (8192, 2),
-            (409_600, 100),
-            (1_048_577, 257),
-        ] {
+        for (bytes, halves) in
+            [(0, 1), (1, 1), (4096, 1), (4097, 2), (8192, 2), (409_600, 100), (1_048_577, 257)]
+        {
             assert_eq!(read_units(bytes, false), HalfUnits(halves), "{bytes} bytes");
-            assert_eq!(
-                read_units(bytes, true),
-                HalfUnits(halves * 2),
-                "{bytes} bytes, strong"
-            );
+            assert_eq!(read_units(bytes, true), HalfUnits(halves * 2), "{bytes} bytes, strong");
         }
     }
 
     #[test]
     fn writes_cost_the_larger_image() {
-        for (old, new, units) in [
-            (0, 0, 1),
-            (0, 1024, 1),
-            (0, 1025, 2),
-            (3000, 10, 3),
-            (10, 3000, 3),
-            (409_600, 0, 400),
-        ] {
-            assert_eq!(
-                write_units(old, new),
-                HalfUnits::whole(units),
-                "{old} to {new}"
-            );
+        for (old, new, units) in
+            [(0, 0, 1), (0, 1024, 1), (0, 1025, 2), (3000, 10, 3), (10, 3000, 3), (409_600, 0, 400)]
+        {
+            assert_eq!(write_units(old, new), HalfUnits::whole(units), "{old} to {new}");
         }
     }
 

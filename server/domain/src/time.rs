@@ -9,17 +9,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Hybrid logical time: microseconds since the Unix epoch, unique per write within a shard.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    BorshSerialize,
-    BorshDeserialize,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
 )]
 pub struct Stamp(pub u64);
 

@@ -43,15 +43,9 @@ impl Constraints {
     pub fn finish(self) -> Result<(), OpError> {
         match self.found.as_slice() {
             [] => self.bad_arn.map_or(Ok(()), Err),
-            [one] => Err(OpError::Validation(format!(
-                "1 validation error detected: {one}"
-            ))),
+            [one] => Err(OpError::Validation(format!("1 validation error detected: {one}"))),
             many => {
-                let text = format!(
-                    "{} validation errors detected: {}",
-                    many.len(),
-                    many.join("; ")
-                );
+                let text = format!("{} validation errors detected: {}", many.len(), many.join("; "));
                 Err(OpError::Validation(text))
             }
         }
@@ -71,16 +65,12 @@ impl Constraints {
 
     /// Records that a scalar violates a constraint.
     fn scalar(&mut self, path: &str, value: &dyn fmt::Display, constraint: &str) {
-        self.record(format_args!(
-            "Value '{value}' at '{path}' failed to satisfy constraint: {constraint}"
-        ));
+        self.record(format_args!("Value '{value}' at '{path}' failed to satisfy constraint: {constraint}"));
     }
 
     /// Records that a list, map or structure violates a constraint; its content is not printed.
     pub(crate) fn aggregate(&mut self, path: &str, constraint: &str) {
-        self.record(format_args!(
-            "Value at '{path}' failed to satisfy constraint: {constraint}"
-        ));
+        self.record(format_args!("Value at '{path}' failed to satisfy constraint: {constraint}"));
     }
 
     /// A required member must be there.
@@ -130,11 +120,7 @@ impl Constraints {
     /// A number is `max` or less, where present.
     pub fn at_most(&mut self, path: &str, value: Option<i64>, max: i64) {
         if let Some(value) = value.filter(|value| *value > max) {
-            self.scalar(
-                path,
-                &value,
-                &format!("Member must have value less than or equal to {max}"),
-            );
+            self.scalar(path, &value, &format!("Member must have value less than or equal to {max}"));
         }
     }
 
@@ -145,24 +131,12 @@ impl Constraints {
     }
 
     /// A text is one of an enum's values, in the model's order, and what it stands for; `None` where absent or wrong.
-    pub fn one_of<T: Copy>(
-        &mut self,
-        path: &str,
-        value: Option<&str>,
-        set: &[(&str, T)],
-    ) -> Option<T> {
+    pub fn one_of<T: Copy>(&mut self, path: &str, value: Option<&str>, set: &[(&str, T)]) -> Option<T> {
         let value = value?;
-        let known = set
-            .iter()
-            .find(|(name, _)| *name == value)
-            .map(|(_, meaning)| *meaning);
+        let known = set.iter().find(|(name, _)| *name == value).map(|(_, meaning)| *meaning);
         if known.is_none() {
             let names: Vec<&str> = set.iter().map(|(name, _)| *name).collect();
-            self.scalar(
-                path,
-                &value,
-                &format!("Member must satisfy enum value set: [{}]", names.join(", ")),
-            );
+            self.scalar(path, &value, &format!("Member must satisfy enum value set: [{}]", names.join(", ")));
         }
         known
     }
@@ -183,9 +157,7 @@ impl Constraints {
         }
         let before = self.found.len();
         self.name(path, value);
-        value
-            .filter(|_| self.found.len() == before)
-            .map(TableRef::of_name)
+        value.filter(|_| self.found.len() == before).map(TableRef::of_name)
     }
 
     /// A required table, by name or ARN.
@@ -243,10 +215,8 @@ pub fn refuse_not_built(members: &[&str]) -> Result<(), OpError> {
         return Ok(());
     }
     let verb = if members.len() == 1 { "is" } else { "are" };
-    let text = format!(
-        "One or more parameter values were invalid: {} {verb} not supported yet",
-        members.join(", ")
-    );
+    let text =
+        format!("One or more parameter values were invalid: {} {verb} not supported yet", members.join(", "));
     Err(OpError::Validation(text))
 }
 
@@ -273,11 +243,7 @@ mod tests {
     fn several_violations_are_joined_in_order() {
         let mut check = Constraints::new();
         check.table("tableName", None);
-        check.one_of(
-            "returnConsumedCapacity",
-            Some("ALL"),
-            &[("INDEXES", ()), ("TOTAL", ()), ("NONE", ())],
-        );
+        check.one_of("returnConsumedCapacity", Some("ALL"), &[("INDEXES", ()), ("TOTAL", ()), ("NONE", ())]);
         assert_eq!(
             text(check),
             "2 validation errors detected: Value null at 'tableName' failed to satisfy constraint: \
@@ -300,28 +266,11 @@ mod tests {
     #[test]
     fn tables_come_by_name_or_arn() {
         let mut check = Constraints::new();
-        assert_eq!(
-            check
-                .table("tableName", Some("orders"))
-                .expect("a name")
-                .name(),
-            "orders"
-        );
+        assert_eq!(check.table("tableName", Some("orders")).expect("a name").name(), "orders");
         let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/orders";
-        assert_eq!(
-            check.table("tableName", Some(arn)).expect("an ARN").name(),
-            "orders"
-        );
+        assert_eq!(check.table("tableName", Some(arn)).expect("an ARN").name(), "orders");
         assert_eq!(check.finish(), Ok(()));
-        for bad in [
-            "",
-            "ab",
-            "a b",
-            "ü",
-            "arn:aws:dynamodb:x",
-            &"a".repeat(256),
-            &"a".repeat(1025),
-        ] {
+        for bad in ["", "ab", "a b", "ü", "arn:aws:dynamodb:x", &"a".repeat(256), &"a".repeat(1025)] {
             let mut check = Constraints::new();
             assert_eq!(check.table("tableName", Some(bad)), None);
             assert!(check.finish().is_err(), "{bad}");

@@ -3,9 +3,9 @@
 //! A batch is checked whole against its tables before anything is done. Then each key goes its own way; what could not
 //! be done is handed back as unprocessed, and only where nothing was done at all is it an error.
 //!
-//! A put or delete whose outcome is unknown is handed back too: it has no condition, so to send it again is right
-//! whether it happened or not. What can never succeed (a damaged item, a table that is gone) fails the batch, since a
-//! client would send it for ever.
+//! A put or delete whose outcome is unknown fails the batch: sent again silently, it could undo what another client
+//! wrote in between. So does what can never succeed (a damaged item, a table that is gone), since a client would send
+//! it for ever.
 
 use std::sync::Arc;
 
@@ -19,9 +19,7 @@ use trilith_domain::limits::BATCH_BYTES_MAX;
 use trilith_domain::machine::{CommandBody, Write};
 use trilith_domain::ops::batch_get_item::{BatchGetTable, BatchGot};
 use trilith_domain::ops::batch_write_item::{BatchWriteTable, BatchWritten};
-use trilith_domain::ops::{
-    BatchGetItem, BatchGetItemOutput, BatchWriteItem, BatchWriteItemOutput, Op,
-};
+use trilith_domain::ops::{BatchGetItem, BatchGetItemOutput, BatchWriteItem, BatchWriteItemOutput, Op};
 use trilith_domain::read::{GetPlan, Plan, ReadReply};
 
 use crate::engine::Engine;
@@ -42,16 +40,13 @@ struct Unprocessed(OpError);
 /// Sorts a failure: what may succeed the next time is [`Unprocessed`], anything else fails the batch.
 fn sort(failure: Failure) -> Result<Unprocessed, OpError> {
     let passing = match &failure {
-        Failure::Cluster(ClusterError::NotDone(_) | ClusterError::Unknown(_)) => true,
+        Failure::Cluster(ClusterError::NotDone(_)) => true,
         Failure::Answer(OpError::Unavailable(_)) => true,
-        Failure::Cluster(ClusterError::Storage(_)) | Failure::Answer(_) => false,
+        // An outcome that is unknown is never handed back as "not done": the client decides.
+        Failure::Cluster(ClusterError::Unknown(_) | ClusterError::Storage(_)) | Failure::Answer(_) => false,
     };
     let error = OpError::from(failure);
-    if passing {
-        Ok(Unprocessed(error))
-    } else {
-        Err(error)
-    }
+    if passing { Ok(Unprocessed(error)) } else { Err(error) }
 }
 
 impl Engine {
@@ -64,29 +59,17 @@ impl Engine {
     ) -> Result<BatchGetItemOutput, OpError> {
         let mut reads = Vec::new();
         for (t, part) in batch.tables.iter().enumerate() {
-            let target = Target {
-                caller,
-                op,
-                table: &part.table,
-            };
+            let target = Target { caller, op, table: &part.table };
             let record = self.data_table(target).await?;
             let plans = part.bind(&record)?.into_iter().enumerate();
             reads.extend(
-                plans.map(|(i, plan)| {
-                    (t, self.read_key(target, part, Arc::clone(&record), i, plan))
-                }),
+                plans.map(|(i, plan)| (t, self.read_key(target, part, Arc::clone(&record), i, plan))),
             );
         }
-        let reads: Vec<_> = reads
-            .into_iter()
-            .map(|(t, read)| async move { (t, read.await) })
-            .collect();
+        let reads: Vec<_> = reads.into_iter().map(|(t, read)| async move { (t, read.await) }).collect();
         let mut reads = stream::iter(reads).buffered(KEYS_AT_ONCE);
-        let mut got: Vec<Vec<BatchGot>> = batch
-            .tables
-            .iter()
-            .map(|part| Vec::with_capacity(part.keys.len()))
-            .collect();
+        let mut got: Vec<Vec<BatchGot>> =
+            batch.tables.iter().map(|part| Vec::with_capacity(part.keys.len())).collect();
         let (mut room, mut read, mut first) = (BATCH_BYTES_MAX, 0, None);
         while let Some((t, outcome)) = reads.next().await {
             let outcome = match outcome? {
@@ -124,15 +107,8 @@ impl Engine {
     ) -> Result<Outcome<(Option<trilith_values::Item>, u64)>, OpError> {
         let bind = |record: &TableRecord| Ok(Plan::Get(part.bind(record)?.swap_remove(i)));
         let mut binding = Binding::to(record);
-        let read = self
-            .read_bound(
-                target,
-                &mut binding,
-                Plan::Get(plan),
-                freshness(part.consistent),
-                bind,
-            )
-            .await;
+        let read =
+            self.read_bound(target, &mut binding, Plan::Get(plan), freshness(part.consistent), bind).await;
         match read {
             Ok(ReadReply::Got { item, size }) => Ok(Ok((item, size))),
             Ok(_) => Err(error::out_of_place("a get")),
@@ -149,11 +125,7 @@ impl Engine {
     ) -> Result<BatchWriteItemOutput, OpError> {
         let mut bound = Vec::with_capacity(batch.tables.len());
         for part in &batch.tables {
-            let target = Target {
-                caller,
-                op,
-                table: &part.table,
-            };
+            let target = Target { caller, op, table: &part.table };
             let record = self.data_table(target).await?;
             let writes = part.bind(&record)?;
             bound.push((target, part, record, writes));
@@ -161,9 +133,9 @@ impl Engine {
         let mut tables = Vec::with_capacity(bound.len());
         for (target, part, record, writes) in bound {
             let writes = writes.into_iter().enumerate();
-            tables.push(join_all(writes.map(|(i, write)| {
-                self.write_key(target, part, Arc::clone(&record), i, write)
-            })));
+            tables.push(join_all(
+                writes.map(|(i, write)| self.write_key(target, part, Arc::clone(&record), i, write)),
+            ));
         }
         let outcomes = join_all(tables).await;
         let (mut written, mut first) = (0, None);
@@ -200,10 +172,7 @@ impl Engine {
         write: Write,
     ) -> Result<Outcome<BatchWritten>, OpError> {
         let bind = |record: &TableRecord| Ok(CommandBody::Write(part.bind(record)?.swap_remove(i)));
-        match self
-            .write_bound(target, record, CommandBody::Write(write), bind)
-            .await
-        {
+        match self.write_bound(target, record, CommandBody::Write(write), bind).await {
             Ok(reply) => BatchWritten::of_reply(reply).map(Ok),
             Err(failure) => sort(failure).map(Err),
         }

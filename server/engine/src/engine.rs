@@ -23,13 +23,7 @@ pub struct Engine {
 impl Engine {
     /// On this cluster. `configured` is the identity to show until the catalog tells the one it was fixed at.
     pub fn new(cluster: Arc<dyn Cluster>, configured: Identity, entropy: Arc<dyn Entropy>) -> Self {
-        Self {
-            cluster,
-            entropy,
-            refreshes: Refreshes::default(),
-            configured,
-            fixed: OnceLock::new(),
-        }
+        Self { cluster, entropy, refreshes: Refreshes::default(), configured, fixed: OnceLock::new() }
     }
 
     /// The identity, as the catalog has it from the cluster's first start on.
@@ -38,10 +32,9 @@ impl Engine {
             return fixed;
         }
         match self.cluster.catalog().cluster() {
-            Some(cluster) => self.fixed.get_or_init(|| Identity {
-                region: cluster.region.clone(),
-                account: cluster.account,
-            }),
+            Some(cluster) => self
+                .fixed
+                .get_or_init(|| Identity { region: cluster.region.clone(), account: cluster.account }),
             None => &self.configured,
         }
     }
@@ -49,9 +42,7 @@ impl Engine {
     async fn run(&self, caller: &Caller, op: &Op) -> Result<Output, OpError> {
         let on = |table| Target { caller, op, table };
         Ok(match op {
-            Op::CreateTable(create) => {
-                Output::CreateTable(self.create_table(caller, create).await?)
-            }
+            Op::CreateTable(create) => Output::CreateTable(self.create_table(caller, create).await?),
             Op::DescribeTable(describe) => {
                 Output::DescribeTable(self.describe_table(on(&describe.table)).await?)
             }
@@ -63,32 +54,22 @@ impl Engine {
                 Output::UpdateTable(self.update_table(on(&update.table), update).await?)
             }
             Op::PutItem(put) => {
-                let reply = self
-                    .write(on(&put.table), |record| put.bind(record))
-                    .await?;
+                let reply = self.write(on(&put.table), |record| put.bind(record)).await?;
                 Output::PutItem(put.shape(reply)?)
             }
             Op::UpdateItem(update) => {
-                let reply = self
-                    .write(on(&update.table), |record| update.bind(record))
-                    .await?;
+                let reply = self.write(on(&update.table), |record| update.bind(record)).await?;
                 Output::UpdateItem(update.shape(reply)?)
             }
             Op::DeleteItem(delete) => {
-                let reply = self
-                    .write(on(&delete.table), |record| delete.bind(record))
-                    .await?;
+                let reply = self.write(on(&delete.table), |record| delete.bind(record)).await?;
                 Output::DeleteItem(delete.shape(reply)?)
             }
             Op::GetItem(get) => Output::GetItem(self.get_item(on(&get.table), get).await?),
             Op::Query(query) => Output::Query(self.query(on(&query.table), query).await?),
             Op::Scan(scan) => Output::Scan(self.scan(on(&scan.table), scan).await?),
-            Op::BatchGetItem(batch) => {
-                Output::BatchGetItem(self.batch_get(caller, op, batch).await?)
-            }
-            Op::BatchWriteItem(batch) => {
-                Output::BatchWriteItem(self.batch_write(caller, op, batch).await?)
-            }
+            Op::BatchGetItem(batch) => Output::BatchGetItem(self.batch_get(caller, op, batch).await?),
+            Op::BatchWriteItem(batch) => Output::BatchWriteItem(self.batch_write(caller, op, batch).await?),
             Op::TagResource(tag) => {
                 self.tag(on(&tag.table), tag).await?;
                 Output::TagResource

@@ -7,15 +7,13 @@ use trilith_domain::OpError;
 /// cannot be read.
 pub(crate) fn answer(error: ClusterError) -> OpError {
     match error {
-        ClusterError::NotDone(why) => OpError::Unavailable(format!(
-            "The request was not done, and may be sent again: {why}"
-        )),
+        ClusterError::NotDone(why) => {
+            OpError::Unavailable(format!("The request was not done, and may be sent again: {why}"))
+        }
         ClusterError::Unknown(why) => {
             OpError::Internal(format!("The outcome of the request is unknown: {why}"))
         }
-        ClusterError::Storage(why) => {
-            OpError::Internal(format!("The data could not be read: {why}"))
-        }
+        ClusterError::Storage(why) => OpError::Internal(format!("The data could not be read: {why}")),
     }
 }
 
@@ -39,9 +37,7 @@ impl From<Failure> for OpError {
 
 /// The answer where a shard says something that the question does not allow: a fault of ours.
 pub(crate) fn out_of_place(what: &str) -> OpError {
-    OpError::Internal(format!(
-        "Internal server error: {what} was answered by something else"
-    ))
+    OpError::Internal(format!("Internal server error: {what} was answered by something else"))
 }
 
 #[cfg(test)]
@@ -51,17 +47,8 @@ mod tests {
     #[test]
     fn only_what_was_surely_not_done_invites_a_retry() {
         let name = |error: ClusterError| answer(error).name();
-        assert_eq!(
-            name(ClusterError::NotDone("no leader".into())),
-            "ServiceUnavailable"
-        );
-        assert_eq!(
-            name(ClusterError::Unknown("lost".into())),
-            "InternalServerError"
-        );
-        assert_eq!(
-            name(ClusterError::Storage("damaged".into())),
-            "InternalServerError"
-        );
+        assert_eq!(name(ClusterError::NotDone("no leader".into())), "ServiceUnavailable");
+        assert_eq!(name(ClusterError::Unknown("lost".into())), "InternalServerError");
+        assert_eq!(name(ClusterError::Storage("damaged".into())), "InternalServerError");
     }
 }

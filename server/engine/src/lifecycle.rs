@@ -3,7 +3,7 @@
 //! ```text
 //! CREATING  SpanOpen on every shard,  then TableReady   -> ACTIVE
 //! UPDATING  SpanAlter on every shard, then TableReady   -> ACTIVE
-//! DELETING  SpanDrop on every shard,  then TableGone    -> forgotten, and its space is reclaimed
+//! DELETING  SpanDrop on every shard,  then TableGone    -> forgotten
 //! ```
 //!
 //! Which way to go is in the record's status alone, and every step may be done twice: so whoever sees a table in such
@@ -59,30 +59,19 @@ pub async fn advance(
     let schema = record.schema();
     let command: fn(&TableSchema, &SpanPlace) -> CommandBody = match record.status {
         TableStatus::Active => return Ok(()),
-        TableStatus::Creating => |schema, span| CommandBody::SpanOpen {
-            schema: schema.clone(),
-            interval: span.interval,
-        },
-        TableStatus::Updating => |schema, _| CommandBody::SpanAlter {
-            schema: schema.clone(),
-        },
-        TableStatus::Deleting => |schema, _| CommandBody::SpanDrop {
-            table: schema.table,
-        },
+        TableStatus::Creating => {
+            |schema, span| CommandBody::SpanOpen { schema: schema.clone(), interval: span.interval }
+        }
+        TableStatus::Updating => |schema, _| CommandBody::SpanAlter { schema: schema.clone() },
+        TableStatus::Deleting => |schema, _| CommandBody::SpanDrop { table: schema.table },
     };
-    let steps = record
-        .spans
-        .iter()
-        .map(|span| tell(cluster, span.shard, command(&schema, span), deadline));
-    let told: Vec<_> = stream::iter(steps.collect::<Vec<_>>())
-        .buffer_unordered(SHARDS_AT_ONCE)
-        .collect()
-        .await;
+    let steps = record.spans.iter().map(|span| tell(cluster, span.shard, command(&schema, span), deadline));
+    let told: Vec<_> =
+        stream::iter(steps.collect::<Vec<_>>()).buffer_unordered(SHARDS_AT_ONCE).collect().await;
     told.into_iter().collect::<Result<(), StepError>>()?;
 
     let table = record.id;
-    let gone = record.status == TableStatus::Deleting;
-    let last = if gone {
+    let last = if record.status == TableStatus::Deleting {
         CatalogCommand::TableGone { table }
     } else {
         CatalogCommand::TableReady { table }
@@ -91,9 +80,6 @@ pub async fn advance(
         // Not found: somebody else was faster, and the table has even been deleted since.
         CatalogReply::Table(_) | CatalogReply::Done | CatalogReply::NotFound => {}
         overtaken => return Err(StepError::Overtaken(Box::new(overtaken))),
-    }
-    if gone {
-        cluster.reclaim(record);
     }
     Ok(())
 }
@@ -107,9 +93,6 @@ async fn tell(
 ) -> Result<(), StepError> {
     match cluster.write(shard, command, deadline).await?.body {
         ReplyBody::SpanDone => Ok(()),
-        reply => Err(StepError::Refused {
-            shard,
-            reply: Box::new(reply),
-        }),
+        reply => Err(StepError::Refused { shard, reply: Box::new(reply) }),
     }
 }

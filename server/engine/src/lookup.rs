@@ -56,9 +56,7 @@ pub(crate) fn now() -> Instant {
 impl Engine {
     /// The table as this node knows it.
     fn known(&self, target: Target<'_>) -> Option<Arc<TableRecord>> {
-        let owner = target
-            .table
-            .owner(&self.home().region, target.caller.account)?;
+        let owner = target.table.owner(&self.home().region, target.caller.account)?;
         self.cluster.table(owner, target.table.name())
     }
 
@@ -68,15 +66,12 @@ impl Engine {
     /// The service's, where there is none; `Unavailable`, where the catalog has no leader that could tell. A table
     /// that is not usable is found, and refused when the op is bound to it.
     pub(crate) async fn data_table(&self, target: Target<'_>) -> Result<Arc<TableRecord>, OpError> {
-        let usable = |record: &Arc<TableRecord>| {
-            matches!(record.status, TableStatus::Active | TableStatus::Updating)
-        };
+        let usable =
+            |record: &Arc<TableRecord>| matches!(record.status, TableStatus::Active | TableStatus::Updating);
         if let Some(record) = self.known(target).filter(usable) {
             return Ok(record);
         }
-        self.refresh(target.caller.deadline)
-            .await
-            .map_err(error::answer)?;
+        self.refresh(target.caller.deadline).await.map_err(error::answer)?;
         self.known(target).ok_or_else(|| target.missing())
     }
 
@@ -84,10 +79,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::data_table`].
-    pub(crate) async fn known_table(
-        &self,
-        target: Target<'_>,
-    ) -> Result<Arc<TableRecord>, OpError> {
+    pub(crate) async fn known_table(&self, target: Target<'_>) -> Result<Arc<TableRecord>, OpError> {
         match self.known(target) {
             Some(record) => Ok(record),
             None => self.newest_table(target).await,
@@ -98,10 +90,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::data_table`].
-    pub(crate) async fn newest_table(
-        &self,
-        target: Target<'_>,
-    ) -> Result<Arc<TableRecord>, OpError> {
+    pub(crate) async fn newest_table(&self, target: Target<'_>) -> Result<Arc<TableRecord>, OpError> {
         let refreshed = self.refresh_soon(target.caller.deadline).await;
         match (self.known(target), refreshed) {
             (Some(record), _) => Ok(record),
@@ -115,9 +104,7 @@ impl Engine {
     /// # Errors
     /// When the catalog has no leader by the deadline.
     pub(crate) async fn refresh(&self, deadline: Instant) -> Result<(), ClusterError> {
-        self.refreshes
-            .run(deadline, || self.cluster.refresh_catalog(deadline))
-            .await
+        self.refreshes.run(deadline, || self.cluster.refresh_catalog(deadline)).await
     }
 
     /// Like [`Engine::refresh`], but gives up early: the caller has something to go on with.
@@ -145,12 +132,8 @@ impl Refreshes {
         refresh: impl FnOnce() -> F,
     ) -> Result<(), ClusterError> {
         let asked = self.begun.load(Ordering::SeqCst);
-        let Ok(mut succeeded) =
-            tokio::time::timeout_at(deadline.into(), self.succeeded.lock()).await
-        else {
-            return Err(ClusterError::NotDone(
-                "the catalog did not answer in time".into(),
-            ));
+        let Ok(mut succeeded) = tokio::time::timeout_at(deadline.into(), self.succeeded.lock()).await else {
+            return Err(ClusterError::NotDone("the catalog did not answer in time".into()));
         };
         if *succeeded > asked {
             return Ok(());
@@ -185,11 +168,7 @@ impl Binding {
     ///
     /// # Errors
     /// Where the table is gone, or at the deadline: nothing was done, so it may be sent again.
-    pub(crate) async fn again(
-        &mut self,
-        engine: &Engine,
-        target: Target<'_>,
-    ) -> Result<(), OpError> {
+    pub(crate) async fn again(&mut self, engine: &Engine, target: Target<'_>) -> Result<(), OpError> {
         let deadline = target.caller.deadline;
         if self.binds >= BINDS_MAX || now() >= deadline {
             return Err(OpError::Unavailable(
@@ -201,9 +180,7 @@ impl Binding {
         let record = match engine.known(target) {
             Some(record) => record,
             None => {
-                return Err(refreshed
-                    .err()
-                    .map_or_else(|| target.missing(), error::answer));
+                return Err(refreshed.err().map_or_else(|| target.missing(), error::answer));
             }
         };
         if self.binds > 1 && record == self.record {

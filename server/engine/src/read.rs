@@ -13,11 +13,7 @@ use crate::lookup::{Binding, Target};
 
 /// `ConsistentRead`, as the cluster takes it.
 pub(crate) fn freshness(consistent: bool) -> Freshness {
-    if consistent {
-        Freshness::Strong
-    } else {
-        Freshness::Eventual
-    }
+    if consistent { Freshness::Strong } else { Freshness::Eventual }
 }
 
 /// A hash that the owner of the plan's rows owns.
@@ -32,42 +28,22 @@ fn place(plan: &Plan) -> u64 {
 
 impl Engine {
     /// GetItem.
-    pub(crate) async fn get_item(
-        &self,
-        target: Target<'_>,
-        get: &GetItem,
-    ) -> Result<GetItemOutput, OpError> {
+    pub(crate) async fn get_item(&self, target: Target<'_>, get: &GetItem) -> Result<GetItemOutput, OpError> {
         let mut binding = Binding::to(self.data_table(target).await?);
         let plan = get.bind(binding.record())?;
         let bind = |record: &TableRecord| get.bind(record);
-        match self
-            .read_bound(target, &mut binding, plan, freshness(get.consistent), bind)
-            .await?
-        {
+        match self.read_bound(target, &mut binding, plan, freshness(get.consistent), bind).await? {
             ReadReply::Got { item, size } => Ok(get.shape(item, size)),
             _ => Err(error::out_of_place("a get")),
         }
     }
 
     /// Query. One partition lies in one shard, so one plan is a page.
-    pub(crate) async fn query(
-        &self,
-        target: Target<'_>,
-        query: &Query,
-    ) -> Result<PageOutput, OpError> {
+    pub(crate) async fn query(&self, target: Target<'_>, query: &Query) -> Result<PageOutput, OpError> {
         let mut binding = Binding::to(self.data_table(target).await?);
         let plan = query.bind(binding.record())?;
         let bind = |record: &TableRecord| query.bind(record);
-        match self
-            .read_bound(
-                target,
-                &mut binding,
-                plan,
-                freshness(query.options.consistent),
-                bind,
-            )
-            .await?
-        {
+        match self.read_bound(target, &mut binding, plan, freshness(query.options.consistent), bind).await? {
             ReadReply::Page(page) => Ok(query.shape(binding.record(), page)),
             _ => Err(error::out_of_place("a query")),
         }
@@ -89,10 +65,7 @@ impl Engine {
     ) -> Result<ReadReply, Failure> {
         loop {
             let shard = binding.record().shard_of(place(&plan));
-            let read = self
-                .cluster
-                .read(shard, freshness, &plan, target.caller.deadline)
-                .await;
+            let read = self.cluster.read(shard, freshness, &plan, target.caller.deadline).await;
             match read.map_err(Failure::Cluster)? {
                 ReadReply::NotMine | ReadReply::SchemaMismatch { .. } => {}
                 reply => return Ok(reply),

@@ -15,11 +15,7 @@ use crate::read::freshness;
 
 impl Engine {
     /// Scan.
-    pub(crate) async fn scan(
-        &self,
-        target: Target<'_>,
-        scan: &Scan,
-    ) -> Result<PageOutput, OpError> {
+    pub(crate) async fn scan(&self, target: Target<'_>, scan: &Scan) -> Result<PageOutput, OpError> {
         let mut binding = Binding::to(self.data_table(target).await?);
         let mut run = scan.bind(binding.record())?;
         let mut freshness = freshness(scan.options.consistent);
@@ -33,9 +29,7 @@ impl Engine {
                 .map_err(error::answer)?
             {
                 ReadReply::Page(page) => run.take(page),
-                ReadReply::NotMine | ReadReply::SchemaMismatch { .. }
-                    if freshness == Freshness::Eventual =>
-                {
+                ReadReply::NotMine | ReadReply::SchemaMismatch { .. } if freshness == Freshness::Eventual => {
                     // That replica may be behind; the leader is not.
                     freshness = Freshness::Strong;
                 }

@@ -14,8 +14,8 @@ use trilith_domain::catalog::{CatalogCommand, CatalogReply, TableRecord};
 use trilith_domain::ops::describe_table::{Counts, describe};
 use trilith_domain::ops::list_tables::ListTablesOutput;
 use trilith_domain::ops::{
-    CreateTable, DeleteTable, ListTables, TableDescription, TagResource, UntagResource,
-    UpdateTable, catalog_answer,
+    CreateTable, DeleteTable, ListTables, TableDescription, TagResource, UntagResource, UpdateTable,
+    catalog_answer,
 };
 use trilith_domain::read::{Plan, ReadReply};
 
@@ -34,10 +34,7 @@ impl Engine {
         caller: &Caller,
         create: &CreateTable,
     ) -> Result<Box<TableDescription>, OpError> {
-        let (uuid, seed) = (
-            entropy::uuid(self.entropy.bits()),
-            entropy::seed(self.entropy.bits()),
-        );
+        let (uuid, seed) = (entropy::uuid(self.entropy.bits()), entropy::seed(self.entropy.bits()));
         let command = create.bind(caller.account, uuid, seed);
         let reply = self.change(caller, command).await?;
         let record = catalog_answer::table(create.table.name(), reply)?;
@@ -46,10 +43,7 @@ impl Engine {
     }
 
     /// DescribeTable.
-    pub(crate) async fn describe_table(
-        &self,
-        target: Target<'_>,
-    ) -> Result<Box<TableDescription>, OpError> {
+    pub(crate) async fn describe_table(&self, target: Target<'_>) -> Result<Box<TableDescription>, OpError> {
         let record = self.newest_table(target).await?;
         let counts = self.counts(&record, target.caller.deadline).await;
         Ok(self.description(&record, counts))
@@ -103,25 +97,14 @@ impl Engine {
     }
 
     /// UntagResource.
-    pub(crate) async fn untag(
-        &self,
-        target: Target<'_>,
-        untag: &UntagResource,
-    ) -> Result<(), OpError> {
+    pub(crate) async fn untag(&self, target: Target<'_>, untag: &UntagResource) -> Result<(), OpError> {
         let record = self.newest_table(target).await?;
         let reply = self.change(target.caller, untag.bind(&record)).await?;
         catalog_answer::done(untag.table.name(), reply)
     }
 
-    async fn change(
-        &self,
-        caller: &Caller,
-        command: CatalogCommand,
-    ) -> Result<CatalogReply, OpError> {
-        self.cluster
-            .change_catalog(command, caller.deadline)
-            .await
-            .map_err(error::answer)
+    async fn change(&self, caller: &Caller, command: CatalogCommand) -> Result<CatalogReply, OpError> {
+        self.cluster.change_catalog(command, caller.deadline).await.map_err(error::answer)
     }
 
     /// Makes the shards follow the record, as far as they do now.

@@ -42,10 +42,7 @@ impl Engine {
                 return Err(Failure::Answer(error::out_of_place("binding a write")));
             };
             let shard = binding.record().shard_of(write.key.hash);
-            let written = self
-                .cluster
-                .write(shard, command, target.caller.deadline)
-                .await;
+            let written = self.cluster.write(shard, command, target.caller.deadline).await;
             match written.map_err(Failure::Cluster)?.body {
                 // Nothing changed there.
                 ReplyBody::NotMine | ReplyBody::SchemaMismatch { .. } => {}

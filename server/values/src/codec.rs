@@ -108,8 +108,7 @@ pub fn encode_value(out: &mut Vec<u8>, value: &AttributeValue) {
         }),
         AttributeValue::M(map) => encode_frame(out, MAP, |out| encode_pairs(out, map)),
         AttributeValue::Ss(set) => encode_frame(out, STRING_SET, |out| {
-            set.iter()
-                .for_each(|text| encode_bytes(out, text.as_bytes()));
+            set.iter().for_each(|text| encode_bytes(out, text.as_bytes()));
         }),
         AttributeValue::Ns(set) => encode_frame(out, NUMBER_SET, |out| {
             set.iter().for_each(|number| encode_number(out, number));
@@ -221,8 +220,8 @@ pub fn decode_number(input: &mut &[u8]) -> Result<Number, CodecError> {
     wide[..count].copy_from_slice(bytes);
     let coefficient = u128::from_le_bytes(wide);
     // Only the minimal form passes: no zero byte on top, and nothing for normalisation to do.
-    let number = Number::from_parts(header & NEGATIVE != 0, coefficient, exponent)
-        .map_err(|_| CodecError::Number)?;
+    let number =
+        Number::from_parts(header & NEGATIVE != 0, coefficient, exponent).map_err(|_| CodecError::Number)?;
     if bytes[count - 1] == 0 || number.coefficient() != coefficient {
         return Err(CodecError::Number);
     }
@@ -241,11 +240,7 @@ pub fn decode_varint(input: &mut &[u8]) -> Result<u64, CodecError> {
         value |= bits << shift;
         if byte < 0x80 {
             let minimal = byte != 0 || shift == 0;
-            return if minimal {
-                Ok(value)
-            } else {
-                Err(CodecError::Varint)
-            };
+            return if minimal { Ok(value) } else { Err(CodecError::Varint) };
         }
     }
     Err(CodecError::Varint)
@@ -274,13 +269,13 @@ fn decode_nested(input: &mut &[u8], levels: usize) -> Result<AttributeValue, Cod
         BINARY => AttributeValue::B(take_frame(input)?.to_vec()),
         LIST => AttributeValue::L(decode_list(take_frame(input)?, inner(levels)?)?),
         MAP => AttributeValue::M(decode_pairs(&mut take_frame(input)?, inner(levels)?)?),
-        STRING_SET => AttributeValue::Ss(decode_set(take_frame(input)?, |input| {
-            take_str(input).map(str::to_owned)
-        })?),
+        STRING_SET => {
+            AttributeValue::Ss(decode_set(take_frame(input)?, |input| take_str(input).map(str::to_owned))?)
+        }
         NUMBER_SET => AttributeValue::Ns(decode_set(take_frame(input)?, decode_number)?),
-        BINARY_SET => AttributeValue::Bs(decode_set(take_frame(input)?, |input| {
-            take_frame(input).map(<[u8]>::to_vec)
-        })?),
+        BINARY_SET => {
+            AttributeValue::Bs(decode_set(take_frame(input)?, |input| take_frame(input).map(<[u8]>::to_vec))?)
+        }
         tag => return Err(CodecError::Tag(tag)),
     })
 }
@@ -357,9 +352,7 @@ pub struct ItemReader<'a> {
 impl<'a> ItemReader<'a> {
     /// Takes an item off the front of the input, to be read later.
     pub fn new(input: &mut &'a [u8]) -> Result<ItemReader<'a>, CodecError> {
-        Ok(ItemReader {
-            body: take_frame(input)?,
-        })
+        Ok(ItemReader { body: take_frame(input)? })
     }
 
     /// The value of one attribute, if the item has it. Values in front of it are skipped, those behind are not touched.
@@ -368,9 +361,7 @@ impl<'a> ItemReader<'a> {
             let (found, mut value) = pair?;
             if found >= name {
                 // Names ascend: a greater one means that the wanted one is not there.
-                return (found == name)
-                    .then(|| decode_value(&mut value))
-                    .transpose();
+                return (found == name).then(|| decode_value(&mut value)).transpose();
             }
         }
         Ok(None)

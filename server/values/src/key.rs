@@ -44,9 +44,7 @@ const END: u8 = 0x01;
 const MAX_PAIRS: usize = MAX_DIGITS as usize / 2;
 
 /// The type of a key attribute.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub enum KeyType {
     /// String.
     S,
@@ -209,18 +207,12 @@ fn encode_number(number: &Number, out: &mut Vec<u8>) {
         out.push(ZERO);
         return;
     }
-    out.push(if number.is_negative() {
-        NEGATIVE
-    } else {
-        POSITIVE
-    });
+    out.push(if number.is_negative() { NEGATIVE } else { POSITIVE });
     let start = out.len();
     // There are 256 magnitudes, so the difference fits a byte.
     out.push((number.magnitude() - MIN_MAGNITUDE) as u8);
     let (pairs, count) = digit_pairs(number);
-    let (last, others) = pairs[..count]
-        .split_last()
-        .expect("a number other than zero has a digit");
+    let (last, others) = pairs[..count].split_last().expect("a number other than zero has a digit");
     out.extend(others.iter().map(|pair| pair * 2 + 1));
     out.push(last * 2);
     if number.is_negative() {

@@ -103,19 +103,9 @@ pub struct Number {
 
 impl Number {
     /// Zero.
-    pub const ZERO: Number = Number {
-        high: 0,
-        low: 0,
-        exponent: 0,
-        negative: false,
-    };
+    pub const ZERO: Number = Number { high: 0, low: 0, exponent: 0, negative: false };
     /// One.
-    pub const ONE: Number = Number {
-        high: 0,
-        low: 1,
-        exponent: 0,
-        negative: false,
-    };
+    pub const ONE: Number = Number { high: 0, low: 1, exponent: 0, negative: false };
 
     /// Reads decimal text: an optional sign, digits with an optional point (`5.` and `.5` are taken), an optional exponent.
     ///
@@ -146,23 +136,13 @@ impl Number {
         if significant > MAX_DIGITS as usize {
             return Err(NumberError::Precision);
         }
-        let coefficient = digits()
-            .skip(leading)
-            .take(significant)
-            .fold(0u128, |sum, digit| sum * 10 + u128::from(digit));
-        Ok(Number::assemble(
-            negative,
-            coefficient,
-            magnitude - (significant as i32 - 1),
-        ))
+        let coefficient =
+            digits().skip(leading).take(significant).fold(0u128, |sum, digit| sum * 10 + u128::from(digit));
+        Ok(Number::assemble(negative, coefficient, magnitude - (significant as i32 - 1)))
     }
 
     /// The number `±coefficient × 10^exponent`, brought to normal form. Errors on range and precision.
-    pub fn from_parts(
-        negative: bool,
-        coefficient: u128,
-        exponent: i32,
-    ) -> Result<Number, NumberError> {
+    pub fn from_parts(negative: bool, coefficient: u128, exponent: i32) -> Result<Number, NumberError> {
         if coefficient == 0 {
             return Ok(Number::ZERO);
         }
@@ -173,11 +153,7 @@ impl Number {
         if digits > MAX_DIGITS {
             return Err(NumberError::Precision);
         }
-        Ok(Number::assemble(
-            negative,
-            coefficient,
-            magnitude - (digits as i32 - 1),
-        ))
+        Ok(Number::assemble(negative, coefficient, magnitude - (digits as i32 - 1)))
     }
 
     /// Puts parts together that are in normal form and in range already.
@@ -324,9 +300,7 @@ impl Number {
 /// Finds an overflow of a sum of like signs before precision is looked at, so that a sum that is both too large and too long is
 /// an overflow. Lower's digits below upper's last place cannot carry, so they may be cut off here.
 fn check_carry(upper: &Number, lower: &Number, shift: usize) -> Result<(), NumberError> {
-    let carried = POW10
-        .get(shift)
-        .map_or(0, |scale| lower.coefficient() / scale);
+    let carried = POW10.get(shift).map_or(0, |scale| lower.coefficient() / scale);
     let sum = upper.coefficient() + carried;
     let magnitude = upper.exponent() + digit_count(sum) as i32 - 1;
     check_magnitude(i64::from(magnitude)).map(drop)
@@ -384,10 +358,8 @@ fn parse_exponent(text: &[u8]) -> Result<i64, NumberError> {
     if digits.is_empty() || !rest.is_empty() {
         return Err(NumberError::Syntax);
     }
-    let exponent = digits.iter().fold(0i64, |sum, byte| {
-        sum.saturating_mul(10)
-            .saturating_add(i64::from(byte - b'0'))
-    });
+    let exponent =
+        digits.iter().fold(0i64, |sum, byte| sum.saturating_mul(10).saturating_add(i64::from(byte - b'0')));
     Ok(if negative { -exponent } else { exponent })
 }
 
@@ -395,22 +367,17 @@ impl Neg for Number {
     type Output = Number;
 
     fn neg(self) -> Number {
-        Number {
-            negative: !self.negative && !self.is_zero(),
-            ..self
-        }
+        Number { negative: !self.negative && !self.is_zero(), ..self }
     }
 }
 
 impl Ord for Number {
     fn cmp(&self, other: &Number) -> Ordering {
-        self.signum()
-            .cmp(&other.signum())
-            .then_with(|| match self.signum() {
-                0 => Ordering::Equal,
-                1 => self.compare_absolute(other),
-                _ => other.compare_absolute(self),
-            })
+        self.signum().cmp(&other.signum()).then_with(|| match self.signum() {
+            0 => Ordering::Equal,
+            1 => self.compare_absolute(other),
+            _ => other.compare_absolute(self),
+        })
     }
 }
 
@@ -438,12 +405,7 @@ impl fmt::Display for Number {
             return write!(f, "{coefficient}");
         }
         let scale = POW10[places];
-        write!(
-            f,
-            "{}.{:0places$}",
-            coefficient / scale,
-            coefficient % scale
-        )
+        write!(f, "{}.{:0places$}", coefficient / scale, coefficient % scale)
     }
 }
 

@@ -20,9 +20,7 @@ const NUMBER_MAX: usize = 21;
 
 /// Size of an item: the sum of its attributes.
 pub fn item_size(item: &Item) -> usize {
-    item.iter()
-        .map(|(name, value)| attribute_size(name, value))
-        .sum()
+    item.iter().map(|(name, value)| attribute_size(name, value)).sum()
 }
 
 /// Size of a top-level attribute: the name's UTF-8 length and the value.
@@ -38,15 +36,11 @@ pub fn value_size(value: &AttributeValue) -> usize {
         AttributeValue::B(bytes) => bytes.len(),
         AttributeValue::Bool(_) | AttributeValue::Null => 1,
         AttributeValue::L(list) => {
-            let elements = list
-                .iter()
-                .map(|value| ELEMENT_OVERHEAD + value_size(value));
+            let elements = list.iter().map(|value| ELEMENT_OVERHEAD + value_size(value));
             CONTAINER_OVERHEAD + elements.sum::<usize>()
         }
         AttributeValue::M(map) => {
-            let elements = map
-                .iter()
-                .map(|(name, value)| ELEMENT_OVERHEAD + attribute_size(name, value));
+            let elements = map.iter().map(|(name, value)| ELEMENT_OVERHEAD + attribute_size(name, value));
             CONTAINER_OVERHEAD + elements.sum::<usize>()
         }
         AttributeValue::Ss(set) => set.iter().map(String::len).sum(),
@@ -141,14 +135,8 @@ mod tests {
         assert_eq!(value_size(&AttributeValue::M(Map::new())), 3);
         let list = AttributeValue::L(vec![AttributeValue::from("ab"), AttributeValue::Null]);
         assert_eq!(value_size(&list), 3 + (1 + 2) + (1 + 1));
-        let map = Map::from([
-            ("key".to_owned(), AttributeValue::from(true)),
-            ("list".to_owned(), list),
-        ]);
-        assert_eq!(
-            value_size(&AttributeValue::M(map)),
-            3 + (3 + 1 + 1) + (4 + 8 + 1)
-        );
+        let map = Map::from([("key".to_owned(), AttributeValue::from(true)), ("list".to_owned(), list)]);
+        assert_eq!(value_size(&AttributeValue::M(map)), 3 + (3 + 1 + 1) + (4 + 8 + 1));
     }
 
     #[test]
@@ -163,11 +151,7 @@ mod tests {
 
     #[test]
     fn key_values_count_like_attribute_values() {
-        for key in [
-            KeyValue::S("日本".to_owned()),
-            KeyValue::N(number("-101")),
-            KeyValue::B(vec![0; 9]),
-        ] {
+        for key in [KeyValue::S("日本".to_owned()), KeyValue::N(number("-101")), KeyValue::B(vec![0; 9])] {
             assert_eq!(key_value_size(&key), value_size(&AttributeValue::from(key)));
         }
     }

@@ -28,12 +28,10 @@ pub fn number() -> impl Strategy<Value = Number> {
         1 => Just(MIN_MAGNITUDE),
         1 => Just(MAX_MAGNITUDE),
     ];
-    let nonzero =
-        (any::<bool>(), coefficient(), magnitude).prop_map(|(negative, digits, magnitude)| {
-            let exponent = magnitude - digits.ilog10() as i32;
-            Number::from_parts(negative, digits, exponent)
-                .expect("digits and magnitude are in range")
-        });
+    let nonzero = (any::<bool>(), coefficient(), magnitude).prop_map(|(negative, digits, magnitude)| {
+        let exponent = magnitude - digits.ilog10() as i32;
+        Number::from_parts(negative, digits, exponent).expect("digits and magnitude are in range")
+    });
     prop_oneof![1 => Just(Number::ZERO), 20 => nonzero]
 }
 
@@ -63,11 +61,7 @@ pub fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 /// A key value of any type.
 pub fn key_value() -> impl Strategy<Value = KeyValue> {
-    prop_oneof![
-        text().prop_map(KeyValue::S),
-        number().prop_map(KeyValue::N),
-        bytes().prop_map(KeyValue::B),
-    ]
+    prop_oneof![text().prop_map(KeyValue::S), number().prop_map(KeyValue::N), bytes().prop_map(KeyValue::B),]
 }
 
 /// An attribute value of any type, a few levels deep.

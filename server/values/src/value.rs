@@ -84,10 +84,7 @@ impl AttributeValue {
 
     /// Whether the value is one of the three set types.
     pub fn is_set(&self) -> bool {
-        matches!(
-            self,
-            AttributeValue::Ss(_) | AttributeValue::Ns(_) | AttributeValue::Bs(_)
-        )
+        matches!(self, AttributeValue::Ss(_) | AttributeValue::Ns(_) | AttributeValue::Bs(_))
     }
 
     /// The text of an `S`.
@@ -158,20 +155,14 @@ mod tests {
         let set = AttributeValue::Ns(BTreeSet::from([Number::from_u64(6)]));
         assert_ne!(AttributeValue::from("6"), number("6"));
         assert_ne!(number("6"), set);
-        assert_ne!(
-            AttributeValue::from("6"),
-            AttributeValue::from(b"6".to_vec())
-        );
+        assert_ne!(AttributeValue::from("6"), AttributeValue::from(b"6".to_vec()));
         assert_eq!(number("6"), number("6.0"));
     }
 
     #[test]
     fn sets_are_equal_as_sets_and_lists_by_position() {
         let strings = |list: &[&str]| list.iter().map(|&s| s.to_owned()).collect::<BTreeSet<_>>();
-        assert_eq!(
-            AttributeValue::Ss(strings(&["b", "a"])),
-            AttributeValue::Ss(strings(&["a", "b"]))
-        );
+        assert_eq!(AttributeValue::Ss(strings(&["b", "a"])), AttributeValue::Ss(strings(&["a", "b"])));
         let list = |texts: [&str; 2]| AttributeValue::L(texts.map(AttributeValue::from).to_vec());
         assert_ne!(list(["a", "b"]), list(["b", "a"]));
     }
@@ -187,10 +178,7 @@ mod tests {
         );
         assert_eq!(text.compare(&number("9")), None);
         assert_eq!(AttributeValue::Null.compare(&AttributeValue::Null), None);
-        assert_eq!(
-            AttributeValue::from(true).compare(&AttributeValue::from(true)),
-            None
-        );
+        assert_eq!(AttributeValue::from(true).compare(&AttributeValue::from(true)), None);
     }
 
     #[test]

@@ -31,12 +31,7 @@ impl Door {
     /// A door that lets in `max` connections at one time.
     pub fn new(max: u32, metrics: Arc<Metrics>) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(max as usize));
-        Arc::new(Self {
-            max,
-            places,
-            metrics,
-            closed: watch::Sender::new(false),
-        })
+        Arc::new(Self { max, places, metrics, closed: watch::Sender::new(false) })
     }
 
     /// The connections of all listeners; one too many is closed at once. Never ends.
@@ -46,9 +41,10 @@ impl Door {
     ) -> impl Stream<Item = io::Result<Connection>> + use<> {
         let door = Arc::clone(self);
         let accepted = stream::select_all(listeners.into_iter().map(|listener| {
-            Box::pin(stream::unfold(listener, |listener| async move {
-                Some((accept(&listener).await, listener))
-            }))
+            Box::pin(stream::unfold(
+                listener,
+                |listener| async move { Some((accept(&listener).await, listener)) },
+            ))
         }));
         accepted.filter_map(move |stream| std::future::ready(door.admit(stream).map(Ok)))
     }
@@ -78,12 +74,7 @@ impl Door {
         };
         self.metrics.connections.inc();
         let closed = closed.boxed().fuse();
-        Some(Connection {
-            stream,
-            closed,
-            metrics: Arc::clone(&self.metrics),
-            _place: place,
-        })
+        Some(Connection { stream, closed, metrics: Arc::clone(&self.metrics), _place: place })
     }
 }
 
@@ -137,11 +128,7 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 

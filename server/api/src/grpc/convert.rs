@@ -35,10 +35,7 @@ impl Values {
     }
 
     /// `ExpressionAttributeValues`: an empty map is an absent one, and a fault names its placeholder.
-    pub fn expression_values(
-        &mut self,
-        values: BTreeMap<String, proto::AttributeValue>,
-    ) -> Option<Map> {
+    pub fn expression_values(&mut self, values: BTreeMap<String, proto::AttributeValue>) -> Option<Map> {
         let earlier = self.fault.take();
         let mut first = None;
         let mut map = Map::new();
@@ -63,15 +60,11 @@ impl Values {
             Some(Value::Bool(flag)) => Ok(AttributeValue::Bool(flag)),
             Some(Value::Null(flag)) => value_rules::null(flag),
             Some(Value::L(list)) => value_rules::nesting(level + 1).map(|()| {
-                AttributeValue::L(
-                    list.values
-                        .into_iter()
-                        .map(|value| self.value(value, level + 1))
-                        .collect(),
-                )
+                AttributeValue::L(list.values.into_iter().map(|value| self.value(value, level + 1)).collect())
             }),
-            Some(Value::M(map)) => value_rules::nesting(level + 1)
-                .map(|()| AttributeValue::M(self.map(map.entries, level + 1))),
+            Some(Value::M(map)) => {
+                value_rules::nesting(level + 1).map(|()| AttributeValue::M(self.map(map.entries, level + 1)))
+            }
             Some(Value::Ss(set)) => value_rules::string_set(set.values),
             Some(Value::Ns(set)) => value_rules::number_set(set.values),
             Some(Value::Bs(set)) => value_rules::binary_set(set.values),
@@ -83,10 +76,7 @@ impl Values {
     }
 
     fn map(&mut self, entries: BTreeMap<String, proto::AttributeValue>, level: usize) -> Map {
-        entries
-            .into_iter()
-            .map(|(name, value)| (name, self.value(value, level)))
-            .collect()
+        entries.into_iter().map(|(name, value)| (name, self.value(value, level))).collect()
     }
 }
 
@@ -98,36 +88,26 @@ pub fn value_out(value: AttributeValue) -> proto::AttributeValue {
         AttributeValue::B(bytes) => Value::B(bytes),
         AttributeValue::Bool(flag) => Value::Bool(flag),
         AttributeValue::Null => Value::Null(true),
-        AttributeValue::L(list) => Value::L(proto::List {
-            values: list.into_iter().map(value_out).collect(),
-        }),
-        AttributeValue::M(map) => Value::M(proto::Map {
-            entries: map_out(map),
-        }),
-        AttributeValue::Ss(set) => Value::Ss(proto::StringSet {
-            values: set.into_iter().collect(),
-        }),
-        AttributeValue::Ns(set) => Value::Ns(proto::NumberSet {
-            values: set.iter().map(ToString::to_string).collect(),
-        }),
-        AttributeValue::Bs(set) => Value::Bs(proto::BinarySet {
-            values: set.into_iter().collect(),
-        }),
+        AttributeValue::L(list) => {
+            Value::L(proto::List { values: list.into_iter().map(value_out).collect() })
+        }
+        AttributeValue::M(map) => Value::M(proto::Map { entries: map_out(map) }),
+        AttributeValue::Ss(set) => Value::Ss(proto::StringSet { values: set.into_iter().collect() }),
+        AttributeValue::Ns(set) => {
+            Value::Ns(proto::NumberSet { values: set.iter().map(ToString::to_string).collect() })
+        }
+        AttributeValue::Bs(set) => Value::Bs(proto::BinarySet { values: set.into_iter().collect() }),
     };
     proto::AttributeValue { value: Some(value) }
 }
 
 /// An item or key as a message.
 pub fn item_out(item: Item) -> proto::Item {
-    proto::Item {
-        attributes: map_out(item),
-    }
+    proto::Item { attributes: map_out(item) }
 }
 
 fn map_out(map: Map) -> BTreeMap<String, proto::AttributeValue> {
-    map.into_iter()
-        .map(|(name, value)| (name, value_out(value)))
-        .collect()
+    map.into_iter().map(|(name, value)| (name, value_out(value))).collect()
 }
 
 /// Consumed capacity as a message; units are shown as a double.
@@ -142,10 +122,7 @@ pub fn capacity_out(capacity: ConsumedCapacity) -> proto::ConsumedCapacity {
 /// A stamp as a point in time.
 pub fn timestamp(stamp: Stamp) -> Timestamp {
     // Both fit: microseconds in a u64 are at most 1.8e13 seconds, and the rest is below a million.
-    Timestamp {
-        seconds: (stamp.0 / 1_000_000) as i64,
-        nanos: (stamp.0 % 1_000_000) as i32 * 1000,
-    }
+    Timestamp { seconds: (stamp.0 / 1_000_000) as i64, nanos: (stamp.0 % 1_000_000) as i32 * 1000 }
 }
 
 /// A required text: protobuf cannot tell an empty one from an absent one, so it counts as absent.
@@ -211,9 +188,7 @@ pub fn name_of<E: Named>(value: i32) -> Option<String> {
         return None;
     }
     let known = E::try_from(value).ok();
-    let name = known
-        .as_ref()
-        .and_then(|known| known.full_name().strip_prefix(E::PREFIX));
+    let name = known.as_ref().and_then(|known| known.full_name().strip_prefix(E::PREFIX));
     Some(name.map_or_else(|| value.to_string(), str::to_owned))
 }
 
@@ -230,9 +205,8 @@ mod tests {
     use super::*;
 
     fn number() -> impl Strategy<Value = Number> {
-        (any::<i64>(), -80..80i32).prop_map(|(digits, power)| {
-            Number::parse(&format!("{digits}E{power}")).expect("in range")
-        })
+        (any::<i64>(), -80..80i32)
+            .prop_map(|(digits, power)| Number::parse(&format!("{digits}E{power}")).expect("in range"))
     }
 
     fn values() -> impl Strategy<Value = AttributeValue> {
@@ -276,23 +250,15 @@ mod tests {
 
     fn fault(value: Value) -> String {
         let mut values = Values::default();
-        assert_eq!(
-            values.value(proto::AttributeValue { value: Some(value) }, 0),
-            AttributeValue::Null
-        );
+        assert_eq!(values.value(proto::AttributeValue { value: Some(value) }, 0), AttributeValue::Null);
         values.fault().expect("a fault").message().to_owned()
     }
 
     #[test]
     fn faults_are_those_of_the_value_rules() {
-        assert_eq!(
-            fault(Value::N("x".into())),
-            "The parameter cannot be converted to a numeric value: x"
-        );
+        assert_eq!(fault(Value::N("x".into())), "The parameter cannot be converted to a numeric value: x");
         assert!(fault(Value::Null(false)).ends_with("must have the value of true"));
-        let twice = proto::StringSet {
-            values: vec!["a".into(), "a".into()],
-        };
+        let twice = proto::StringSet { values: vec!["a".into(), "a".into()] };
         assert!(fault(Value::Ss(twice)).contains("contains duplicates"));
         assert!(fault(Value::Bs(proto::BinarySet::default())).contains("should not be empty"));
         let mut values = Values::default();
@@ -303,13 +269,9 @@ mod tests {
     #[test]
     fn thirty_two_levels_are_taken_and_no_more() {
         let nested = |levels: usize| {
-            let leaf = proto::AttributeValue {
-                value: Some(Value::Null(true)),
-            };
+            let leaf = proto::AttributeValue { value: Some(Value::Null(true)) };
             (0..levels).fold(leaf, |inner, _| proto::AttributeValue {
-                value: Some(Value::L(proto::List {
-                    values: vec![inner],
-                })),
+                value: Some(Value::L(proto::List { values: vec![inner] })),
             })
         };
         let mut values = Values::default();
@@ -321,12 +283,9 @@ mod tests {
 
     #[test]
     fn the_first_fault_counts_and_expression_values_name_their_placeholder() {
-        let bad = || proto::AttributeValue {
-            value: Some(Value::N("x".into())),
-        };
+        let bad = || proto::AttributeValue { value: Some(Value::N("x".into())) };
         let mut values = Values::default();
-        let map =
-            values.expression_values([(":b".to_owned(), bad()), (":a".to_owned(), bad())].into());
+        let map = values.expression_values([(":b".to_owned(), bad()), (":a".to_owned(), bad())].into());
         assert_eq!(map.map(|map| map.len()), Some(2));
         let fault = values.fault.clone().expect("a fault");
         assert!(fault.message().ends_with("for key :a"), "{fault}");
@@ -343,10 +302,7 @@ mod tests {
         );
         assert_eq!(name_of::<proto::ReturnValue>(0), None);
         assert_eq!(name_of::<proto::ReturnValue>(77).as_deref(), Some("77"));
-        assert_eq!(
-            value_of::<proto::TableStatus>("ACTIVE"),
-            i32::from(proto::TableStatus::Active)
-        );
+        assert_eq!(value_of::<proto::TableStatus>("ACTIVE"), i32::from(proto::TableStatus::Active));
         assert_eq!(value_of::<proto::TableStatus>("ASLEEP"), 0);
     }
 

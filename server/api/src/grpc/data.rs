@@ -31,17 +31,10 @@ impl DataService {
         request: Request<Q>,
     ) -> Result<Response<A>, Status> {
         let (_, mut extensions, message) = request.into_parts();
-        let call: Call = extensions
-            .remove()
-            .expect("the front service gives every request one");
+        let call: Call = extensions.remove().expect("the front service gives every request one");
         let result = self
             .pipeline
-            .run(
-                &call.context,
-                operation,
-                || message.op(call.host.as_deref()),
-                A::of,
-            )
+            .run(&call.context, operation, || message.op(call.host.as_deref()), A::of)
             .await
             .and_then(|answer| {
                 answer.ok_or_else(|| {
@@ -133,14 +126,8 @@ mod tests {
 
     #[test]
     fn paths_name_operations() {
-        assert_eq!(
-            operation_of("/trilith.data.v1.Data/GetItem"),
-            Some("GetItem")
-        );
-        assert_eq!(
-            operation_of("/trilith.data.v1.Data/TransactWriteItems"),
-            None
-        );
+        assert_eq!(operation_of("/trilith.data.v1.Data/GetItem"), Some("GetItem"));
+        assert_eq!(operation_of("/trilith.data.v1.Data/TransactWriteItems"), None);
         assert_eq!(operation_of(""), None);
     }
 }

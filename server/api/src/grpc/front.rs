@@ -65,22 +65,9 @@ struct Shared {
 
 impl<S> Front<S> {
     /// `inner`, and what its requests share.
-    pub fn new(
-        inner: S,
-        pipeline: Arc<Pipeline>,
-        budget: Arc<Budget>,
-        settings: &Settings,
-    ) -> Self {
+    pub fn new(inner: S, pipeline: Arc<Pipeline>, budget: Arc<Budget>, settings: &Settings) -> Self {
         let (patience, details_bytes) = (settings.patience, settings.details_bytes);
-        Self {
-            inner,
-            shared: Arc::new(Shared {
-                pipeline,
-                budget,
-                patience,
-                details_bytes,
-            }),
-        }
+        Self { inner, shared: Arc::new(Shared { pipeline, budget, patience, details_bytes }) }
     }
 }
 
@@ -90,10 +77,7 @@ impl<S: NamedService> NamedService for Front<S> {
 
 impl<S> tower::Service<Request<Body>> for Front<S>
 where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
     type Response = Response<Body>;
@@ -123,13 +107,7 @@ impl Shared {
         let context = call.context.clone();
         request.extensions_mut().insert(call);
         let held = Arc::new(Mutex::new(self.budget.hold()));
-        let request = request.map(|body| {
-            Body::new(Counted {
-                body,
-                held: Arc::clone(&held),
-                bounded: true,
-            })
-        });
+        let request = request.map(|body| Body::new(Counted { body, held: Arc::clone(&held), bounded: true }));
         let limit = tokio::time::Instant::from_std(context.received + self.patience);
         let response = match tokio::time::timeout_at(limit, inner.call(request)).await {
             Ok(Ok(response)) => self.own(response, operation, &context),
@@ -145,13 +123,7 @@ impl Shared {
                 &context,
             ),
         };
-        let mut response = response.map(|body| {
-            Body::new(Counted {
-                body,
-                held,
-                bounded: false,
-            })
-        });
+        let mut response = response.map(|body| Body::new(Counted { body, held, bounded: false }));
         if let Ok(id) = HeaderValue::from_str(&context.request_id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
@@ -160,18 +132,14 @@ impl Shared {
 
     fn call(&self, request: &Request<Body>) -> Call {
         let mut context = self.pipeline.begin();
-        if let Some(deadline) = grpc_timeout(request.headers())
-            .and_then(|timeout| context.received.checked_add(timeout))
+        if let Some(deadline) =
+            grpc_timeout(request.headers()).and_then(|timeout| context.received.checked_add(timeout))
         {
             context.deadline = context.deadline.min(deadline);
         }
         let details_max = number(request.headers(), DETAILS_METADATA).unwrap_or(self.details_bytes);
         let host = request.uri().authority().map(ToString::to_string);
-        Call {
-            context,
-            host,
-            details_max: details_max.min(DETAILS_BYTES_MAX),
-        }
+        Call { context, host, details_max: details_max.min(DETAILS_BYTES_MAX) }
     }
 
     /// The response, with an error of tonic's own replaced by the service's.
@@ -185,8 +153,7 @@ impl Shared {
         if headers.contains_key(Status::GRPC_STATUS_DETAILS) {
             return response;
         }
-        let Some(made) = Status::from_header_map(headers).filter(|made| made.code() != Code::Ok)
-        else {
+        let Some(made) = Status::from_header_map(headers).filter(|made| made.code() != Code::Ok) else {
             return response;
         };
         let error = match made.code() {
@@ -195,12 +162,7 @@ impl Shared {
             Code::Internal => OpError::Serialization(made.message().to_owned()),
             Code::OutOfRange => {
                 let name = "RequestEntityTooLargeException";
-                return self.refuse(
-                    plain(Code::OutOfRange, name, made.message()),
-                    name,
-                    operation,
-                    context,
-                );
+                return self.refuse(plain(Code::OutOfRange, name, made.message()), name, operation, context);
             }
             _ => return response,
         };
@@ -215,8 +177,7 @@ impl Shared {
         operation: Option<&'static str>,
         context: &Context,
     ) -> Response<Body> {
-        self.pipeline
-            .refused(context, operation.unwrap_or(UNKNOWN), name);
+        self.pipeline.refused(context, operation.unwrap_or(UNKNOWN), name);
         status.into_http()
     }
 }
@@ -229,8 +190,7 @@ fn number(headers: &HeaderMap, name: &str) -> Option<usize> {
 fn grpc_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let sound =
-        (1..=8).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
+    let sound = (1..=8).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
     let amount: u64 = digits.parse().ok().filter(|_| sound)?;
     Some(match unit {
         "H" => Duration::from_secs(amount * 3600),
@@ -301,17 +261,11 @@ mod tests {
     fn timeouts_are_read_as_grpc_writes_them() {
         let read = |text: &str| {
             let mut headers = HeaderMap::new();
-            headers.insert(
-                "grpc-timeout",
-                HeaderValue::from_str(text).expect("a header"),
-            );
+            headers.insert("grpc-timeout", HeaderValue::from_str(text).expect("a header"));
             grpc_timeout(&headers)
         };
         assert_eq!(read("250m"), Some(Duration::from_millis(250)));
-        assert_eq!(
-            read("99999999H"),
-            Some(Duration::from_secs(99_999_999 * 3600))
-        );
+        assert_eq!(read("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
         assert_eq!(read("5u"), Some(Duration::from_micros(5)));
         for bad in ["", "S", "123456789S", "1s", "-1S", "1.5S", "+1S"] {
             assert_eq!(read(bad), None, "{bad}");

@@ -25,25 +25,13 @@ pub struct HealthService {
 
 impl HealthService {
     /// Of `service`, until `draining` says that shutdown has begun.
-    pub fn new(
-        service: Arc<dyn Service>,
-        draining: watch::Receiver<bool>,
-        period: Duration,
-    ) -> Self {
-        Self {
-            service,
-            draining,
-            period,
-        }
+    pub fn new(service: Arc<dyn Service>, draining: watch::Receiver<bool>, period: Duration) -> Self {
+        Self { service, draining, period }
     }
 
     fn now(&self) -> ServingStatus {
         let serving = !*self.draining.borrow() && self.service.ready().is_ok();
-        if serving {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        }
+        if serving { ServingStatus::Serving } else { ServingStatus::NotServing }
     }
 
     /// The server as a whole has the empty name.
@@ -64,11 +52,7 @@ impl Watcher {
     async fn next(&mut self) -> Option<ServingStatus> {
         loop {
             let draining = *self.health.draining.borrow_and_update();
-            let now = if self.known {
-                self.health.now()
-            } else {
-                ServingStatus::ServiceUnknown
-            };
+            let now = if self.known { self.health.now() } else { ServingStatus::ServiceUnknown };
             if self.told != Some(now) {
                 self.told = Some(now);
                 return Some(now);
@@ -85,9 +69,7 @@ impl Watcher {
 }
 
 fn response(status: ServingStatus) -> HealthCheckResponse {
-    HealthCheckResponse {
-        status: status.into(),
-    }
+    HealthCheckResponse { status: status.into() }
 }
 
 #[tonic::async_trait]
@@ -109,11 +91,7 @@ impl Health for HealthService {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let known = Self::is_known(&request.get_ref().service);
-        let watcher = Watcher {
-            health: self.clone(),
-            known,
-            told: None,
-        };
+        let watcher = Watcher { health: self.clone(), known, told: None };
         let changes = stream::unfold(watcher, |mut watcher| async move {
             let status = watcher.next().await?;
             Some((Ok(response(status)), watcher))

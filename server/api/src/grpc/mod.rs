@@ -98,16 +98,11 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), tonic::transport::Error> {
     let budget = Budget::new(settings.bodies_max);
-    pipeline
-        .metrics()
-        .add_source(Arc::new(BodyBytes(Arc::clone(&budget))));
+    pipeline.metrics().add_source(Arc::new(BodyBytes(Arc::clone(&budget))));
     let (begin_draining, mut draining) = watch::channel(false);
     let door = connections::Door::new(settings.connections_max, Arc::clone(pipeline.metrics()));
-    let health = health::HealthService::new(
-        Arc::clone(pipeline.service()),
-        draining.clone(),
-        settings.health_period,
-    );
+    let health =
+        health::HealthService::new(Arc::clone(pipeline.service()), draining.clone(), settings.health_period);
     let data = DataServer::new(data::DataService::new(Arc::clone(&pipeline)))
         .max_decoding_message_size(settings.message_bytes_max);
     let (reflection, reflection_alpha) = reflection();
@@ -148,20 +143,13 @@ struct BodyBytes(Arc<Budget>);
 impl MetricsSource for BodyBytes {
     fn samples(&self, into: &mut Samples) {
         let help = "Bytes of gRPC requests and answers in memory";
-        into.gauge(
-            "trilith_grpc_body_bytes_in_flight",
-            help,
-            &[],
-            self.0.used() as f64,
-        );
+        into.gauge("trilith_grpc_body_bytes_in_flight", help, &[], self.0.used() as f64);
     }
 }
 
 /// Reflection in both versions: of the services that stand on this port, and of the details of errors.
 fn reflection() -> (
-    tonic_reflection::server::v1::ServerReflectionServer<
-        impl tonic_reflection::server::v1::ServerReflection,
-    >,
+    tonic_reflection::server::v1::ServerReflectionServer<impl tonic_reflection::server::v1::ServerReflection>,
     tonic_reflection::server::v1alpha::ServerReflectionServer<
         impl tonic_reflection::server::v1alpha::ServerReflection,
     >,
@@ -177,11 +165,7 @@ fn reflection() -> (
     };
     const SOUND: &str = "the descriptors are constants that a test reads";
     (
-        builder("grpc.reflection.v1.ServerReflection")
-            .build_v1()
-            .expect(SOUND),
-        builder("grpc.reflection.v1alpha.ServerReflection")
-            .build_v1alpha()
-            .expect(SOUND),
+        builder("grpc.reflection.v1.ServerReflection").build_v1().expect(SOUND),
+        builder("grpc.reflection.v1alpha.ServerReflection").build_v1alpha().expect(SOUND),
     )
 }

@@ -8,21 +8,20 @@ use std::collections::BTreeMap;
 
 use trilith_domain::OpError;
 use trilith_domain::ops::types::{
-    AttributeDefinition, KeySchemaElement, KeysAndAttributes, NotBuilt, OnDemandThroughput,
-    TableInput, Tag, ThroughputInput, WarmThroughputInput, WriteRequestInput,
+    AttributeDefinition, KeySchemaElement, KeysAndAttributes, NotBuilt, OnDemandThroughput, TableInput, Tag,
+    ThroughputInput, WarmThroughputInput, WriteRequestInput,
 };
 use trilith_domain::ops::{
-    BatchGetItem, BatchGetItemInput, BatchWriteItem, BatchWriteItemInput, CreateTable,
-    CreateTableInput, DeleteItem, DeleteItemInput, DeleteTable, DescribeContinuousBackups,
-    DescribeContributorInsights, DescribeContributorInsightsInput, DescribeEndpoints,
-    DescribeEndpointsInput, DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable,
-    DescribeTableReplicaAutoScaling, DescribeTimeToLive, GetItem, GetItemInput, GetResourcePolicy,
-    GetResourcePolicyInput, ListBackups, ListBackupsInput, ListBulkOperations,
-    ListBulkOperationsInput, ListContributorInsights, ListContributorInsightsInput, ListExports,
-    ListExportsInput, ListGlobalTables, ListGlobalTablesInput, ListImports, ListImportsInput,
-    ListStreams, ListStreamsInput, ListTables, ListTablesInput, ListTagsOfResource,
-    ListTagsOfResourceInput, Op, PutItem, PutItemInput, Query, QueryInput, Scan, ScanInput,
-    TagResource, TagResourceInput, UntagResource, UntagResourceInput, UpdateItem, UpdateItemInput,
+    BatchGetItem, BatchGetItemInput, BatchWriteItem, BatchWriteItemInput, CreateTable, CreateTableInput,
+    DeleteItem, DeleteItemInput, DeleteTable, DescribeContinuousBackups, DescribeContributorInsights,
+    DescribeContributorInsightsInput, DescribeEndpoints, DescribeEndpointsInput,
+    DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable, DescribeTableReplicaAutoScaling,
+    DescribeTimeToLive, GetItem, GetItemInput, GetResourcePolicy, GetResourcePolicyInput, ListBackups,
+    ListBackupsInput, ListBulkOperations, ListBulkOperationsInput, ListContributorInsights,
+    ListContributorInsightsInput, ListExports, ListExportsInput, ListGlobalTables, ListGlobalTablesInput,
+    ListImports, ListImportsInput, ListStreams, ListStreamsInput, ListTables, ListTablesInput,
+    ListTagsOfResource, ListTagsOfResourceInput, Op, PutItem, PutItemInput, Query, QueryInput, Scan,
+    ScanInput, TagResource, TagResourceInput, UntagResource, UntagResourceInput, UpdateItem, UpdateItemInput,
     UpdateTable, UpdateTableInput,
 };
 use trilith_proto::data::v1 as proto;
@@ -39,9 +38,7 @@ pub trait Ask {
 
 /// Collects the names of members that were sent and are not built.
 fn not_built<const N: usize>(sent: [(bool, &'static str); N]) -> NotBuilt {
-    sent.into_iter()
-        .filter_map(|(sent, name)| sent.then_some(name))
-        .collect()
+    sent.into_iter().filter_map(|(sent, name)| sent.then_some(name)).collect()
 }
 
 fn key_schema(elements: Vec<proto::KeySchemaElement>) -> Option<Vec<KeySchemaElement>> {
@@ -54,9 +51,7 @@ fn key_schema(elements: Vec<proto::KeySchemaElement>) -> Option<Vec<KeySchemaEle
     })
 }
 
-fn attribute_definitions(
-    definitions: Vec<proto::AttributeDefinition>,
-) -> Option<Vec<AttributeDefinition>> {
+fn attribute_definitions(definitions: Vec<proto::AttributeDefinition>) -> Option<Vec<AttributeDefinition>> {
     list(definitions).map(|definitions| {
         let definition = |definition: proto::AttributeDefinition| AttributeDefinition {
             attribute_name: required(definition.attribute_name),
@@ -88,14 +83,7 @@ fn warm(sent: Option<proto::WarmThroughput>) -> Option<WarmThroughputInput> {
 }
 
 fn tags(sent: Vec<proto::Tag>) -> Option<Vec<Tag>> {
-    list(sent).map(|tags| {
-        tags.into_iter()
-            .map(|tag| Tag {
-                key: tag.key,
-                value: tag.value,
-            })
-            .collect()
-    })
+    list(sent).map(|tags| tags.into_iter().map(|tag| Tag { key: tag.key, value: tag.value }).collect())
 }
 
 fn streams(sent: Option<&proto::StreamSpecification>) -> bool {
@@ -123,22 +111,10 @@ fn on_failure(value: i32) -> Option<String> {
 impl Ask for proto::CreateTableRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
         let not_built = not_built([
-            (
-                !self.local_secondary_indexes.is_empty(),
-                "LocalSecondaryIndexes",
-            ),
-            (
-                !self.global_secondary_indexes.is_empty(),
-                "GlobalSecondaryIndexes",
-            ),
-            (
-                streams(self.stream_specification.as_ref()),
-                "StreamSpecification",
-            ),
-            (
-                encrypts(self.sse_specification.as_ref()),
-                "SSESpecification",
-            ),
+            (!self.local_secondary_indexes.is_empty(), "LocalSecondaryIndexes"),
+            (!self.global_secondary_indexes.is_empty(), "GlobalSecondaryIndexes"),
+            (streams(self.stream_specification.as_ref()), "StreamSpecification"),
+            (encrypts(self.sse_specification.as_ref()), "SSESpecification"),
             (self.resource_policy.is_some(), "ResourcePolicy"),
         ]);
         let input = CreateTableInput {
@@ -162,18 +138,9 @@ impl Ask for proto::CreateTableRequest {
 impl Ask for proto::UpdateTableRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
         let not_built = not_built([
-            (
-                !self.global_secondary_index_updates.is_empty(),
-                "GlobalSecondaryIndexUpdates",
-            ),
-            (
-                streams(self.stream_specification.as_ref()),
-                "StreamSpecification",
-            ),
-            (
-                encrypts(self.sse_specification.as_ref()),
-                "SSESpecification",
-            ),
+            (!self.global_secondary_index_updates.is_empty(), "GlobalSecondaryIndexUpdates"),
+            (streams(self.stream_specification.as_ref()), "StreamSpecification"),
+            (encrypts(self.sse_specification.as_ref()), "SSESpecification"),
         ]);
         let input = UpdateTableInput {
             table_name: required(self.table_name),
@@ -362,12 +329,7 @@ impl Ask for proto::BatchGetItemRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
         let mut values = Values::default();
         let mut of_table = |sent: proto::KeysAndAttributes| KeysAndAttributes {
-            keys: list(
-                sent.keys
-                    .into_iter()
-                    .filter_map(|key| values.item(Some(key)))
-                    .collect(),
-            ),
+            keys: list(sent.keys.into_iter().filter_map(|key| values.item(Some(key))).collect()),
             consistent_read: sent.consistent_read,
             projection_expression: sent.projection_expression,
             expression_attribute_names: map(sent.expression_attribute_names),
@@ -392,20 +354,14 @@ impl Ask for proto::BatchWriteItemRequest {
         use proto::write_request::Request;
         let mut values = Values::default();
         let mut request_items = BTreeMap::<String, Vec<WriteRequestInput>>::new();
-        for proto::WriteRequest {
-            table_name,
-            request,
-        } in self.requests
-        {
+        for proto::WriteRequest { table_name, request } in self.requests {
             let input = match request {
-                Some(Request::PutItem(item)) => WriteRequestInput {
-                    put: Some(values.item(Some(item))),
-                    delete: None,
-                },
-                Some(Request::DeleteKey(key)) => WriteRequestInput {
-                    put: None,
-                    delete: Some(values.item(Some(key))),
-                },
+                Some(Request::PutItem(item)) => {
+                    WriteRequestInput { put: Some(values.item(Some(item))), delete: None }
+                }
+                Some(Request::DeleteKey(key)) => {
+                    WriteRequestInput { put: None, delete: Some(values.item(Some(key))) }
+                }
                 None => WriteRequestInput::default(),
             };
             request_items.entry(table_name).or_default().push(input);
@@ -424,20 +380,15 @@ impl Ask for proto::BatchWriteItemRequest {
 
 impl Ask for proto::TagResourceRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
-        let input = TagResourceInput {
-            resource_arn: required(self.resource_arn),
-            tags: tags(self.tags),
-        };
+        let input = TagResourceInput { resource_arn: required(self.resource_arn), tags: tags(self.tags) };
         TagResource::parse(input).map(Op::TagResource)
     }
 }
 
 impl Ask for proto::UntagResourceRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
-        let input = UntagResourceInput {
-            resource_arn: required(self.resource_arn),
-            tag_keys: list(self.tag_keys),
-        };
+        let input =
+            UntagResourceInput { resource_arn: required(self.resource_arn), tag_keys: list(self.tag_keys) };
         UntagResource::parse(input).map(Op::UntagResource)
     }
 }
@@ -462,9 +413,7 @@ impl Ask for proto::DescribeLimitsRequest {
 
 impl Ask for proto::DescribeEndpointsRequest {
     fn op(self, host: Option<&str>) -> Result<Op, OpError> {
-        let input = DescribeEndpointsInput {
-            host: host.map(str::to_owned),
-        };
+        let input = DescribeEndpointsInput { host: host.map(str::to_owned) };
         Ok(Op::DescribeEndpoints(DescribeEndpoints::parse(input)))
     }
 }
@@ -539,19 +488,14 @@ impl Ask for proto::ListImportsRequest {
 
 impl Ask for proto::ListBulkOperationsRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
-        let input = ListBulkOperationsInput {
-            max_results: self.max_results,
-            next_token: self.next_token,
-        };
+        let input = ListBulkOperationsInput { max_results: self.max_results, next_token: self.next_token };
         ListBulkOperations::parse(input).map(Op::ListBulkOperations)
     }
 }
 
 impl Ask for proto::GetResourcePolicyRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
-        let input = GetResourcePolicyInput {
-            resource_arn: required(self.resource_arn),
-        };
+        let input = GetResourcePolicyInput { resource_arn: required(self.resource_arn) };
         GetResourcePolicy::parse(input).map(Op::GetResourcePolicy)
     }
 }

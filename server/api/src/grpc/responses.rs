@@ -1,9 +1,8 @@
 //! Answers: from the operation's output to its message.
 
 use trilith_domain::ops::types::{
-    AttributeDefinition, BillingModeSummary, KeySchemaElement, KeysAndAttributes,
-    OnDemandThroughput, TableClassSummary, Tag, ThroughputDescription, WarmThroughputDescription,
-    WriteRequest,
+    AttributeDefinition, BillingModeSummary, KeySchemaElement, KeysAndAttributes, OnDemandThroughput,
+    TableClassSummary, Tag, ThroughputDescription, WarmThroughputDescription, WriteRequest,
 };
 use trilith_domain::ops::{Output, TableDescription};
 use trilith_proto::data::v1 as proto;
@@ -146,10 +145,9 @@ fn items(items: Vec<Item>) -> Vec<proto::Item> {
 }
 
 fn of_table(table: String, items: Vec<Item>) -> impl Iterator<Item = proto::BatchItem> {
-    items.into_iter().map(move |item| proto::BatchItem {
-        table_name: table.clone(),
-        item: Some(item_out(item)),
-    })
+    items
+        .into_iter()
+        .map(move |item| proto::BatchItem { table_name: table.clone(), item: Some(item_out(item)) })
 }
 
 fn unread(keys: KeysAndAttributes) -> proto::KeysAndAttributes {
@@ -167,10 +165,7 @@ fn unwritten(table: &str, request: WriteRequest) -> proto::WriteRequest {
         WriteRequest::Put(item) => Request::PutItem(item_out(item)),
         WriteRequest::Delete(key) => Request::DeleteKey(item_out(key)),
     };
-    proto::WriteRequest {
-        table_name: table.to_owned(),
-        request: Some(request),
-    }
+    proto::WriteRequest { table_name: table.to_owned(), request: Some(request) }
 }
 
 fn description(table: TableDescription) -> proto::TableDescription {
@@ -182,12 +177,7 @@ fn description(table: TableDescription) -> proto::TableDescription {
             .map(definition)
             .collect(),
         table_name: table.table_name,
-        key_schema: table
-            .key_schema
-            .unwrap_or_default()
-            .into_iter()
-            .map(key_element)
-            .collect(),
+        key_schema: table.key_schema.unwrap_or_default().into_iter().map(key_element).collect(),
         table_status: value_of::<proto::TableStatus>(table.table_status.as_str()),
         creation_date_time: table.creation_date_time.map(timestamp),
         provisioned_throughput: Some(throughput(table.provisioned_throughput)),
@@ -231,9 +221,7 @@ fn throughput(throughput: ThroughputDescription) -> proto::ProvisionedThroughput
 fn billing(summary: BillingModeSummary) -> proto::BillingModeSummary {
     proto::BillingModeSummary {
         billing_mode: value_of::<proto::BillingMode>(summary.billing_mode.as_str()),
-        last_update_to_pay_per_request_date_time: summary
-            .last_update_to_pay_per_request
-            .map(timestamp),
+        last_update_to_pay_per_request_date_time: summary.last_update_to_pay_per_request.map(timestamp),
     }
 }
 
@@ -313,40 +301,20 @@ mod tests {
         let made = proto::DescribeTableResponse::of(Output::DescribeTable(Box::new(table)))
             .and_then(|response| response.table)
             .expect("a table");
-        assert_eq!(
-            made.attribute_definitions[0].attribute_type(),
-            proto::ScalarAttributeType::B
-        );
+        assert_eq!(made.attribute_definitions[0].attribute_type(), proto::ScalarAttributeType::B);
         assert_eq!(made.key_schema[0].key_type(), proto::KeyType::Hash);
         assert_eq!(made.table_status(), proto::TableStatus::Updating);
         assert_eq!(made.creation_date_time.expect("a time").nanos, 1000);
         let throughput = made.provisioned_throughput.expect("throughput");
-        assert_eq!(
-            (
-                throughput.read_capacity_units,
-                throughput.number_of_decreases_today
-            ),
-            (3, 2)
-        );
+        assert_eq!((throughput.read_capacity_units, throughput.number_of_decreases_today), (3, 2));
         assert_eq!(
             made.billing_mode_summary.expect("billing").billing_mode(),
             proto::BillingMode::PayPerRequest
         );
         let class = made.table_class_summary.expect("class");
-        assert_eq!(
-            class.table_class(),
-            proto::TableClass::StandardInfrequentAccess
-        );
-        assert_eq!(
-            made.on_demand_throughput
-                .expect("on demand")
-                .max_read_request_units,
-            Some(-1)
-        );
-        assert_eq!(
-            made.warm_throughput.expect("warm").status(),
-            proto::TableStatus::Active
-        );
+        assert_eq!(class.table_class(), proto::TableClass::StandardInfrequentAccess);
+        assert_eq!(made.on_demand_throughput.expect("on demand").max_read_request_units, Some(-1));
+        assert_eq!(made.warm_throughput.expect("warm").status(), proto::TableStatus::Active);
         assert!(made.deletion_protection_enabled);
         assert_eq!((made.table_size_bytes, made.item_count), (5, 6));
     }
@@ -354,9 +322,6 @@ mod tests {
     #[test]
     fn an_output_of_another_operation_is_no_answer() {
         assert_eq!(proto::PutItemResponse::of(Output::TagResource), None);
-        assert_eq!(
-            proto::TagResourceResponse::of(Output::TagResource),
-            Some(proto::TagResourceResponse {})
-        );
+        assert_eq!(proto::TagResourceResponse::of(Output::TagResource), Some(proto::TagResourceResponse {}));
     }
 }

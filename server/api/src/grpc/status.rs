@@ -39,9 +39,7 @@ const TYPE_PREFIX: &str = "type.googleapis.com/";
 pub fn code(error: &OpError) -> Code {
     match error {
         OpError::Validation(_) | OpError::Serialization(_) => Code::InvalidArgument,
-        OpError::ConditionalCheckFailed { .. } | OpError::ResourceInUse(_) => {
-            Code::FailedPrecondition
-        }
+        OpError::ConditionalCheckFailed { .. } | OpError::ResourceInUse(_) => Code::FailedPrecondition,
         OpError::ResourceNotFound(_) | OpError::TableNotFound(_) | OpError::PolicyNotFound(_) => {
             Code::NotFound
         }
@@ -77,58 +75,36 @@ pub fn status(error: OpError, details_max: usize) -> Status {
     let (code, may_retry) = (code(&error), may_retry(&error));
     let mut rest = Vec::new();
     if let OpError::ConditionalCheckFailed { item: Some(item) } = error {
-        let item = ConditionalCheckFailed {
-            item: Some(convert::item_out(item)),
-        };
+        let item = ConditionalCheckFailed { item: Some(convert::item_out(item)) };
         let bytes = item.encoded_len();
         if bytes <= details_max {
             rest.push(any("trilith.data.v1.ConditionalCheckFailed", &item));
         } else {
-            info.metadata
-                .insert(OMITTED_METADATA.to_owned(), bytes.to_string());
+            info.metadata.insert(OMITTED_METADATA.to_owned(), bytes.to_string());
         }
     }
     if may_retry {
-        let retry_delay = Some(Duration {
-            seconds: 0,
-            nanos: RETRY_DELAY_NANOS,
-        });
+        let retry_delay = Some(Duration { seconds: 0, nanos: RETRY_DELAY_NANOS });
         rest.push(any("google.rpc.RetryInfo", &pb::RetryInfo { retry_delay }));
     }
-    let details = std::iter::once(any("google.rpc.ErrorInfo", &info))
-        .chain(rest)
-        .collect();
+    let details = std::iter::once(any("google.rpc.ErrorInfo", &info)).chain(rest).collect();
     with_details(code, message, details)
 }
 
 /// A status that no [`OpError`] stands for, with an `ErrorInfo` of this reason.
 pub fn plain(code: Code, reason: &str, message: &str) -> Status {
-    let info = pb::ErrorInfo {
-        reason: reason.to_owned(),
-        domain: DOMAIN.to_owned(),
-        metadata: HashMap::new(),
-    };
-    with_details(
-        code,
-        shortened(message),
-        vec![any("google.rpc.ErrorInfo", &info)],
-    )
+    let info =
+        pb::ErrorInfo { reason: reason.to_owned(), domain: DOMAIN.to_owned(), metadata: HashMap::new() };
+    with_details(code, shortened(message), vec![any("google.rpc.ErrorInfo", &info)])
 }
 
 fn with_details(code: Code, message: String, details: Vec<Any>) -> Status {
-    let details = pb::Status {
-        code: code.into(),
-        message: message.clone(),
-        details,
-    };
+    let details = pb::Status { code: code.into(), message: message.clone(), details };
     Status::with_details(code, message, details.encode_to_vec().into())
 }
 
 fn any(name: &str, message: &impl Message) -> Any {
-    Any {
-        type_url: format!("{TYPE_PREFIX}{name}"),
-        value: message.encode_to_vec(),
-    }
+    Any { type_url: format!("{TYPE_PREFIX}{name}"), value: message.encode_to_vec() }
 }
 
 /// The text, cut to what headers can bear: there, a character that is not plain ASCII costs three bytes for each of its
@@ -137,11 +113,7 @@ fn shortened(text: &str) -> String {
     let mut left = MESSAGE_BYTES_MAX;
     for (at, character) in text.char_indices() {
         let plain = character.is_ascii_graphic() || character == ' ';
-        let cost = if plain && character != '%' {
-            1
-        } else {
-            3 * character.len_utf8()
-        };
+        let cost = if plain && character != '%' { 1 } else { 3 * character.len_utf8() };
         let Some(rest) = left.checked_sub(cost) else {
             return format!("{}...", &text[..at]);
         };
@@ -166,30 +138,14 @@ mod tests {
         vec![
             (OpError::Validation(text()), Code::InvalidArgument, false),
             (OpError::Serialization(text()), Code::InvalidArgument, false),
-            (
-                OpError::ConditionalCheckFailed { item: None },
-                Code::FailedPrecondition,
-                false,
-            ),
+            (OpError::ConditionalCheckFailed { item: None }, Code::FailedPrecondition, false),
             (OpError::ResourceNotFound(text()), Code::NotFound, false),
             (OpError::TableNotFound(text()), Code::NotFound, false),
             (OpError::PolicyNotFound(text()), Code::NotFound, false),
-            (
-                OpError::ResourceInUse(text()),
-                Code::FailedPrecondition,
-                false,
-            ),
-            (
-                OpError::LimitExceeded(text()),
-                Code::ResourceExhausted,
-                false,
-            ),
+            (OpError::ResourceInUse(text()), Code::FailedPrecondition, false),
+            (OpError::LimitExceeded(text()), Code::ResourceExhausted, false),
             (OpError::TransactionConflict(text()), Code::Aborted, true),
-            (
-                OpError::ThroughputExceeded(text()),
-                Code::ResourceExhausted,
-                true,
-            ),
+            (OpError::ThroughputExceeded(text()), Code::ResourceExhausted, true),
             (OpError::Throttling(text()), Code::ResourceExhausted, true),
             (OpError::UnknownOperation, Code::Unimplemented, false),
             (OpError::Internal(text()), Code::Internal, false),
@@ -201,21 +157,10 @@ mod tests {
     fn every_error_has_its_status() {
         for (error, code, may_retry) in table() {
             let status = status(error.clone(), 4096);
-            assert_eq!(
-                (status.code(), status.message()),
-                (code, error.message()),
-                "{error}"
-            );
+            assert_eq!((status.code(), status.message()), (code, error.message()), "{error}");
             let info = status.get_details_error_info().expect("an ErrorInfo");
-            assert_eq!(
-                (info.reason.as_str(), info.domain.as_str()),
-                (error.name(), "trilith")
-            );
-            assert_eq!(
-                status.get_details_retry_info().is_some(),
-                may_retry,
-                "{error}"
-            );
+            assert_eq!((info.reason.as_str(), info.domain.as_str()), (error.name(), "trilith"));
+            assert_eq!(status.get_details_retry_info().is_some(), may_retry, "{error}");
         }
     }
 
@@ -225,32 +170,21 @@ mod tests {
     }
 
     fn item_detail(status: &Status) -> Option<ConditionalCheckFailed> {
-        let details = pb::Status::decode(status.details())
-            .expect("google.rpc.Status")
-            .details;
-        let any = details.iter().find(|any| {
-            any.type_url
-                .ends_with("/trilith.data.v1.ConditionalCheckFailed")
-        })?;
+        let details = pb::Status::decode(status.details()).expect("google.rpc.Status").details;
+        let any =
+            details.iter().find(|any| any.type_url.ends_with("/trilith.data.v1.ConditionalCheckFailed"))?;
         Some(ConditionalCheckFailed::decode(&any.value[..]).expect("decodes"))
     }
 
     #[test]
     fn a_failed_condition_carries_the_item_if_it_fits() {
         let small = status(failed(10), 4096);
-        let item = item_detail(&small)
-            .and_then(|detail| detail.item)
-            .expect("the item");
+        let item = item_detail(&small).and_then(|detail| detail.item).expect("the item");
         assert_eq!(item.attributes.len(), 1);
         let big = status(failed(5000), 4096);
         assert_eq!(item_detail(&big), None);
         let info = big.get_details_error_info().expect("an ErrorInfo");
-        assert!(
-            info.metadata[OMITTED_METADATA]
-                .parse::<usize>()
-                .expect("a number")
-                > 5000
-        );
+        assert!(info.metadata[OMITTED_METADATA].parse::<usize>().expect("a number") > 5000);
         assert!(item_detail(&status(failed(5000), 8192)).is_some());
     }
 
@@ -259,10 +193,7 @@ mod tests {
         assert_eq!(shortened("short"), "short");
         let cut = shortened(&"é".repeat(5000));
         assert!(cut.ends_with("é...") && cut.len() < MESSAGE_BYTES_MAX);
-        assert_eq!(
-            shortened(&"%".repeat(5000)).len(),
-            MESSAGE_BYTES_MAX / 3 + 3
-        );
+        assert_eq!(shortened(&"%".repeat(5000)).len(), MESSAGE_BYTES_MAX / 3 + 3);
         let whole = "a".repeat(MESSAGE_BYTES_MAX);
         assert_eq!(shortened(&whole), whole);
     }

@@ -6,9 +6,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body_util::Full;
-use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY,
-};
+use hyper::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use hyper::{HeaderMap, Response, StatusCode};
 
 use crate::budget::Held;
@@ -52,12 +50,8 @@ pub(super) async fn json(body: Vec<u8>, asked: &HeaderMap, gzip_from: usize, hel
         }
     };
     let mut answer = response(StatusCode::OK, AMZ_JSON, counted(packed, held));
-    answer
-        .headers_mut()
-        .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    answer
-        .headers_mut()
-        .insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     answer
 }
 
@@ -65,9 +59,7 @@ pub(super) async fn json(body: Vec<u8>, asked: &HeaderMap, gzip_from: usize, hel
 pub(super) fn failure(failure: &Failure) -> Answer {
     let mut answer = response(failure.status, AMZ_JSON, failure.body().into());
     if failure.status == StatusCode::METHOD_NOT_ALLOWED {
-        answer
-            .headers_mut()
-            .insert(ALLOW, HeaderValue::from_static("POST, GET, HEAD, OPTIONS"));
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, GET, HEAD, OPTIONS"));
     }
     answer
 }
@@ -81,15 +73,9 @@ pub(super) fn text(status: StatusCode, text: String) -> Answer {
 pub(super) fn preflight(asked: &HeaderMap) -> Answer {
     let mut answer = response(StatusCode::OK, TEXT, Bytes::new());
     let headers = answer.headers_mut();
-    headers.insert(
-        ALLOW_METHODS,
-        HeaderValue::from_static("POST, GET, OPTIONS"),
-    );
+    headers.insert(ALLOW_METHODS, HeaderValue::from_static("POST, GET, OPTIONS"));
     let wanted = asked.get(REQUEST_HEADERS).cloned();
-    headers.insert(
-        ALLOW_HEADERS,
-        wanted.unwrap_or(HeaderValue::from_static("*")),
-    );
+    headers.insert(ALLOW_HEADERS, wanted.unwrap_or(HeaderValue::from_static("*")));
     headers.insert(MAX_AGE, HeaderValue::from_static("86400"));
     answer
 }
@@ -97,16 +83,10 @@ pub(super) fn preflight(asked: &HeaderMap) -> Answer {
 /// The headers that every answer has; `origin` is a trusted page's.
 pub(super) fn finish(answer: &mut Answer, request_id: &str, origin: Option<HeaderValue>) {
     let headers = answer.headers_mut();
-    headers.insert(
-        REQUEST_ID,
-        HeaderValue::from_str(request_id).expect("an id is ASCII"),
-    );
+    headers.insert(REQUEST_ID, HeaderValue::from_str(request_id).expect("an id is ASCII"));
     if let Some(origin) = origin {
         headers.insert(ALLOW_ORIGIN, origin);
-        headers.insert(
-            EXPOSE_HEADERS,
-            HeaderValue::from_static("x-amzn-requestid, x-amz-crc32"),
-        );
+        headers.insert(EXPOSE_HEADERS, HeaderValue::from_static("x-amzn-requestid, x-amz-crc32"));
         headers.append(VARY, HeaderValue::from_static("Origin"));
     }
 }
@@ -117,9 +97,7 @@ fn response(status: StatusCode, kind: HeaderValue, body: Bytes) -> Answer {
     let mut answer = Response::new(Full::new(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, kind);
-    answer
-        .headers_mut()
-        .insert(CRC32, HeaderValue::from(checksum));
+    answer.headers_mut().insert(CRC32, HeaderValue::from(checksum));
     answer
 }
 
@@ -146,10 +124,7 @@ impl AsRef<[u8]> for Counted {
 
 fn compress(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-    encoder
-        .write_all(body)
-        .and_then(|()| encoder.finish())
-        .expect("a vector takes any bytes")
+    encoder.write_all(body).and_then(|()| encoder.finish()).expect("a vector takes any bytes")
 }
 
 /// Whether the client accepts gzip: named (or `*`) and not with a weight of zero.
@@ -158,10 +133,7 @@ fn accepts_gzip(asked: &HeaderMap) -> bool {
     for value in asked.get_all(ACCEPT_ENCODING) {
         for one in value.to_str().unwrap_or("").split(',') {
             let (name, parameters) = one.split_once(';').unwrap_or((one, ""));
-            let weight = parameters
-                .trim()
-                .strip_prefix("q=")
-                .and_then(|q| q.trim().parse::<f32>().ok());
+            let weight = parameters.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok());
             let wanted = weight.is_none_or(|weight| weight > 0.0);
             match name.trim().to_ascii_lowercase().as_str() {
                 "gzip" | "x-gzip" => return wanted,
@@ -184,19 +156,8 @@ mod tests {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(text));
             accepts_gzip(&headers)
         };
-        assert!(
-            asked("gzip")
-                && asked("deflate, GZIP;q=0.5")
-                && asked("*")
-                && asked("gzip, deflate, br")
-        );
-        assert!(
-            !asked("identity")
-                && !asked("gzip;q=0, *")
-                && !asked("")
-                && !asked("br")
-                && !asked("*;q=0")
-        );
+        assert!(asked("gzip") && asked("deflate, GZIP;q=0.5") && asked("*") && asked("gzip, deflate, br"));
+        assert!(!asked("identity") && !asked("gzip;q=0, *") && !asked("") && !asked("br") && !asked("*;q=0"));
         assert!(!accepts_gzip(&HeaderMap::new()));
     }
 }

@@ -68,11 +68,7 @@ async fn refuse(body: Incoming, headers: &HeaderMap, failure: Failure) -> Result
 }
 
 /// The body as sent. A body of one piece, the common case, is not copied.
-async fn collect(
-    body: &mut Incoming,
-    settings: &Settings,
-    held: &mut Held,
-) -> Result<Bytes, Failure> {
+async fn collect(body: &mut Incoming, settings: &Settings, held: &mut Held) -> Result<Bytes, Failure> {
     let began = Instant::now();
     let mut whole = Whole::Nothing;
     let mut length = 0;
@@ -82,9 +78,7 @@ async fn collect(
             Err(_) => return Err(Failure::too_slow()),
             Ok(None) => return Ok(whole.into_bytes()),
             Ok(Some(Err(error))) => {
-                return Err(Failure::malformed_http(format!(
-                    "Broken request body: {error}"
-                )));
+                return Err(Failure::malformed_http(format!("Broken request body: {error}")));
             }
             Ok(Some(Ok(frame))) => frame,
         };
@@ -150,9 +144,7 @@ fn coding(headers: &HeaderMap) -> Result<Coding, Failure> {
             ("" | "identity", _) => found,
             ("gzip" | "x-gzip", Coding::Identity) => Coding::Gzip,
             _ => {
-                return Err(Failure::malformed_http(format!(
-                    "Content-Encoding {name} is not supported"
-                )));
+                return Err(Failure::malformed_http(format!("Content-Encoding {name} is not supported")));
             }
         };
     }
@@ -169,9 +161,7 @@ async fn inflate(bytes: Bytes, limit: usize, held: &mut Held) -> Result<Bytes, F
         let result = inflate_now(&bytes, limit, &mut aside);
         (result, aside)
     });
-    let (result, aside) = work
-        .await
-        .map_err(|_| Failure::malformed_http("Broken gzip body"))?;
+    let (result, aside) = work.await.map_err(|_| Failure::malformed_http("Broken gzip body"))?;
     held.join(aside);
     result.map(Bytes::from)
 }
@@ -182,8 +172,7 @@ fn inflate_now(bytes: &[u8], limit: usize, held: &mut Held) -> Result<Vec<u8>, F
     loop {
         let step = INFLATE_STEP.min(limit + 1 - plain.len());
         let read = decoder.by_ref().take(step as u64).read_to_end(&mut plain);
-        let read =
-            read.map_err(|error| Failure::malformed_http(format!("Broken gzip body: {error}")))?;
+        let read = read.map_err(|error| Failure::malformed_http(format!("Broken gzip body: {error}")))?;
         if read == 0 {
             return Ok(plain);
         }

@@ -30,10 +30,7 @@ pub(super) async fn handle(door: &Door, request: Request<Incoming>) -> Answer {
         .get(ORIGIN)
         .filter(|value| origin::is_trusted(value.as_bytes(), &door.settings.trusted_origins));
     let trusted = trusted.cloned();
-    let mut answer = match AssertUnwindSafe(route(door, &context, &head, body))
-        .catch_unwind()
-        .await
-    {
+    let mut answer = match AssertUnwindSafe(route(door, &context, &head, body)).catch_unwind().await {
         Ok(answer) => answer,
         Err(panic) => {
             let text = panic_text(&*panic);
@@ -78,11 +75,7 @@ async fn operation(door: &Door, context: &Context, head: &Parts, body: Incoming)
     };
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let decode = || (row.decode)(&body, host);
-    match door
-        .pipeline
-        .run(context, row.name, decode, |output| encode(&output))
-        .await
-    {
+    match door.pipeline.run(context, row.name, decode, |output| encode(&output)).await {
         Ok(json) => answer::json(json, &head.headers, door.settings.gzip_from, held).await,
         Err(error) => answer::failure(&error.into()),
     }
@@ -96,25 +89,12 @@ fn row(head: &Parts) -> Option<&'static Operation> {
     };
     let kind = kind.to_str().ok()?;
     let kind = kind.split_once(';').map_or(kind, |(kind, _)| kind).trim();
-    let known = [
-        "application/x-amz-json-1.0",
-        "application/json",
-        "application/x-amz-json-1.1",
-    ];
-    known
-        .iter()
-        .any(|known| kind.eq_ignore_ascii_case(known))
-        .then_some(row)
+    let known = ["application/x-amz-json-1.0", "application/json", "application/x-amz-json-1.1"];
+    known.iter().any(|known| kind.eq_ignore_ascii_case(known)).then_some(row)
 }
 
 /// Answers an error without doing anything; the body, which nobody wants, is thrown away.
-async fn refuse(
-    door: &Door,
-    context: &Context,
-    head: &Parts,
-    body: Incoming,
-    failure: Failure,
-) -> Answer {
+async fn refuse(door: &Door, context: &Context, head: &Parts, body: Incoming, failure: Failure) -> Answer {
     door.pipeline.refused(context, UNKNOWN, failure.name);
     body::discard(body, &head.headers).await;
     answer::failure(&failure)
@@ -125,14 +105,8 @@ fn health(door: &Door) -> Answer {
     match door.pipeline.service().ready() {
         Ok(()) => {
             let region = door.pipeline.service().identity().region;
-            answer::text(
-                StatusCode::OK,
-                format!("healthy: dynamodb.{region}.amazonaws.com"),
-            )
+            answer::text(StatusCode::OK, format!("healthy: dynamodb.{region}.amazonaws.com"))
         }
-        Err(missing) => answer::text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("not ready: {missing}"),
-        ),
+        Err(missing) => answer::text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {missing}")),
     }
 }

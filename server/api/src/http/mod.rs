@@ -117,16 +117,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) {
     let budget = Budget::new(settings.max_bodies);
-    pipeline
-        .metrics()
-        .add_source(Arc::new(BodyBytes(Arc::clone(&budget))));
+    pipeline.metrics().add_source(Arc::new(BodyBytes(Arc::clone(&budget))));
     let places = Arc::new(Semaphore::new(settings.max_connections as usize));
-    let door = Arc::new(Door {
-        pipeline,
-        settings,
-        budget,
-        places,
-    });
+    let door = Arc::new(Door { pipeline, settings, budget, places });
     let (stage, watching) = watch::channel(Stage::Serving);
     let mut accepting = JoinSet::new();
     for listener in listeners {
@@ -135,10 +128,7 @@ pub async fn serve(
     shutdown.await;
     stage.send_replace(Stage::Draining);
     while accepting.join_next().await.is_some() {}
-    if tokio::time::timeout(door.settings.drain, all_closed(&door))
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(door.settings.drain, all_closed(&door)).await.is_err() {
         let left = door.settings.max_connections as usize - door.places.available_permits();
         tracing::warn!(
             connections = left,
@@ -152,11 +142,7 @@ pub async fn serve(
 /// Waits until every connection has given its place back.
 async fn all_closed(door: &Door) {
     // Closed semaphores do not occur: nobody closes this one.
-    drop(
-        door.places
-            .acquire_many(door.settings.max_connections)
-            .await,
-    );
+    drop(door.places.acquire_many(door.settings.max_connections).await);
 }
 
 /// Accepts connections until the server drains.
@@ -169,8 +155,7 @@ async fn accept(listener: TcpListener, door: Arc<Door>, mut stage: watch::Receiv
         match accepted {
             Ok((stream, peer)) => match Arc::clone(&door.places).try_acquire_owned() {
                 Ok(place) => {
-                    let connection =
-                        connection(stream, peer, Arc::clone(&door), stage.clone(), place);
+                    let connection = connection(stream, peer, Arc::clone(&door), stage.clone(), place);
                     tokio::spawn(connection);
                 }
                 Err(_) => {
@@ -245,11 +230,6 @@ struct BodyBytes(Arc<Budget>);
 impl MetricsSource for BodyBytes {
     fn samples(&self, into: &mut Samples) {
         let help = "Bytes of request bodies and answers in memory";
-        into.gauge(
-            "trilith_body_bytes_in_flight",
-            help,
-            &[],
-            self.0.used() as f64,
-        );
+        into.gauge("trilith_body_bytes_in_flight", help, &[], self.0.used() as f64);
     }
 }

@@ -88,9 +88,7 @@ impl Timer {
         let Some(wanted) = self.wanted else {
             return Poll::Pending;
         };
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(wanted)));
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(wanted)));
         if sleep.deadline() > wanted {
             sleep.as_mut().reset(wanted);
         }
@@ -145,11 +143,7 @@ impl Guarded {
     }
 
     /// Lets a write wait only so long.
-    fn limit<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+    fn limit<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.writing.clear();
             return written;
@@ -157,9 +151,7 @@ impl Guarded {
         if self.writing.wanted.is_none() {
             self.writing.set(self.write);
         }
-        self.writing
-            .poll(cx)
-            .map(|()| Err(too_slow("the client does not read its answer")))
+        self.writing.poll(cx).map(|()| Err(too_slow("the client does not read its answer")))
     }
 }
 
@@ -187,20 +179,14 @@ impl AsyncRead for Guarded {
             }
             Poll::Pending => {
                 self.time(phase);
-                self.reading
-                    .poll(cx)
-                    .map(|()| Err(too_slow("no request came in time")))
+                self.reading.poll(cx).map(|()| Err(too_slow("no request came in time")))
             }
         }
     }
 }
 
 impl AsyncWrite for Guarded {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.limit(cx, written)
     }

@@ -34,19 +34,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn framework(
-        status: StatusCode,
-        name: &'static str,
-        message: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self {
-            status,
-            namespace: FRAMEWORK,
-            name,
-            member: "Message",
-            message: message.into(),
-            item: None,
-        }
+    fn framework(status: StatusCode, name: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, namespace: FRAMEWORK, name, member: "Message", message: message.into(), item: None }
     }
 
     /// The body is over the limit: 413.
@@ -63,11 +52,7 @@ impl Failure {
 
     /// The request's transfer or content coding is broken or unknown: 400.
     pub fn malformed_http(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::framework(
-            StatusCode::BAD_REQUEST,
-            "MalformedHttpRequestException",
-            text,
-        )
+        Self::framework(StatusCode::BAD_REQUEST, "MalformedHttpRequestException", text)
     }
 
     /// A browser sent a page's request from an origin that is not trusted: 403.
@@ -83,10 +68,7 @@ impl Failure {
 
     /// Whether the body was too large, or too large for now.
     pub fn is_about_size(&self) -> bool {
-        matches!(
-            self.status,
-            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::SERVICE_UNAVAILABLE
-        )
+        matches!(self.status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::SERVICE_UNAVAILABLE)
     }
 
     /// No such path here: 404.
@@ -96,11 +78,7 @@ impl Failure {
 
     /// No such method here: 405.
     pub fn no_such_method() -> Self {
-        Self::framework(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "UnknownOperationException",
-            "",
-        )
+        Self::framework(StatusCode::METHOD_NOT_ALLOWED, "UnknownOperationException", "")
     }
 
     /// The JSON body. An error without a text has `__type` alone.
@@ -134,14 +112,7 @@ impl From<OpError> for Failure {
             }
             other => (Cow::Owned(other.message().to_owned()), None),
         };
-        Self {
-            status: status(name),
-            namespace,
-            name,
-            member,
-            message,
-            item,
-        }
+        Self { status: status(name), namespace, name, member, message, item }
     }
 }
 

@@ -75,11 +75,7 @@ impl<'a> Reader<'a> {
     /// A reader at the start of `body`, which must be UTF-8 as a whole.
     pub fn new(body: &'a [u8]) -> Read<Self> {
         match std::str::from_utf8(body) {
-            Ok(text) => Ok(Self {
-                text,
-                at: 0,
-                value_fault: None,
-            }),
+            Ok(text) => Ok(Self { text, at: 0, value_fault: None }),
             Err(error) => Err(malformed(error.valid_up_to(), "invalid UTF-8")),
         }
     }
@@ -153,9 +149,7 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 Ok(Members { first: true })
             }
-            Kind::Object => Err(serialization(
-                "Start of structure or map found where not expected",
-            )),
+            Kind::Object => Err(serialization("Start of structure or map found where not expected")),
             _ => Err(serialization("Unexpected value type in payload")),
         }
     }
@@ -238,9 +232,7 @@ impl<'a> Reader<'a> {
                 Kind::False => self.word("false")?,
                 Kind::Null => self.word("null")?,
             }
-            let mut members = Members {
-                first: matches!(kind, Kind::Object | Kind::Array),
-            };
+            let mut members = Members { first: matches!(kind, Kind::Object | Kind::Array) };
             loop {
                 let Some(object) = open.top() else {
                     return Ok(());
@@ -319,14 +311,10 @@ impl<'a> Reader<'a> {
     /// The index of the next quote or backslash at or after `from`.
     fn plain_run(&mut self, from: usize) -> Read<usize> {
         let bytes = &self.text.as_bytes()[from..];
-        match bytes
-            .iter()
-            .position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20)
-        {
-            Some(length) if bytes[length] < 0x20 => Err(malformed(
-                from + length,
-                "control character inside a string",
-            )),
+        match bytes.iter().position(|&byte| byte == b'"' || byte == b'\\' || byte < 0x20) {
+            Some(length) if bytes[length] < 0x20 => {
+                Err(malformed(from + length, "control character inside a string"))
+            }
             Some(length) => Ok(from + length),
             None => Err(malformed(self.text.len(), "unterminated string")),
         }
@@ -375,8 +363,7 @@ impl<'a> Reader<'a> {
         let mut code = 0;
         for &digit in digits.ok_or_else(|| self.malformed("unterminated string"))? {
             let digit = char::from(digit).to_digit(16);
-            code = code * 16
-                + digit.ok_or_else(|| self.malformed("expected four hexadecimal digits"))?;
+            code = code * 16 + digit.ok_or_else(|| self.malformed("expected four hexadecimal digits"))?;
         }
         self.at += 4;
         Ok(code)

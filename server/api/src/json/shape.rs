@@ -71,11 +71,7 @@ impl<T: FromJson> FromJson for BTreeMap<String, T> {
 }
 
 /// Records that a member was sent that is not built here, unless what was sent asks for nothing.
-pub fn not_built(
-    reader: &mut Reader<'_>,
-    name: &'static str,
-    found: &mut Vec<&'static str>,
-) -> Read<()> {
+pub fn not_built(reader: &mut Reader<'_>, name: &'static str, found: &mut Vec<&'static str>) -> Read<()> {
     if reader.skip_asking()? && !found.contains(&name) {
         found.push(name);
     }

@@ -92,9 +92,7 @@ impl Descriptor {
 /// What stands under a type descriptor.
 fn typed(reader: &mut Reader<'_>, kind: Descriptor, level: usize) -> Read<AttributeValue> {
     match kind {
-        Descriptor::S => reader
-            .text()
-            .map(|text| AttributeValue::S(text.into_owned())),
+        Descriptor::S => reader.text().map(|text| AttributeValue::S(text.into_owned())),
         Descriptor::N => {
             let text = reader.text()?;
             checked(reader, value_rules::number(&text))
@@ -184,16 +182,11 @@ pub(super) fn expression_values(reader: &mut Reader<'_>) -> Read<Option<Map>> {
 /// Base64, strict: the standard alphabet, padded, without blanks.
 fn binary(reader: &mut Reader<'_>) -> Read<Vec<u8>> {
     let text = reader.text()?;
-    STANDARD
-        .decode(text.as_bytes())
-        .map_err(|error| serialization(format!("Invalid Base64: {error}")))
+    STANDARD.decode(text.as_bytes()).map_err(|error| serialization(format!("Invalid Base64: {error}")))
 }
 
 /// A rule's verdict: the value, or a kept fault with a stand-in.
-fn checked(
-    reader: &mut Reader<'_>,
-    verdict: Result<AttributeValue, OpError>,
-) -> Read<AttributeValue> {
+fn checked(reader: &mut Reader<'_>, verdict: Result<AttributeValue, OpError>) -> Read<AttributeValue> {
     verdict.or_else(|error| fault(reader, error))
 }
 

@@ -27,10 +27,7 @@ pub struct Writer {
 impl Writer {
     /// An empty writer with room for a small answer.
     pub fn new() -> Self {
-        Self {
-            bytes: Vec::with_capacity(256),
-            comma: false,
-        }
+        Self { bytes: Vec::with_capacity(256), comma: false }
     }
 
     /// What was written.
@@ -49,11 +46,7 @@ impl Writer {
     }
 
     /// An array, each element by `element`.
-    pub fn array<T>(
-        &mut self,
-        elements: impl IntoIterator<Item = T>,
-        mut element: impl FnMut(&mut Self, T),
-    ) {
+    pub fn array<T>(&mut self, elements: impl IntoIterator<Item = T>, mut element: impl FnMut(&mut Self, T)) {
         self.separate();
         self.bytes.push(b'[');
         self.comma = false;
@@ -89,10 +82,7 @@ impl Writer {
         self.separate();
         self.bytes.push(b'"');
         let mut rest = text.as_bytes();
-        while let Some(plain) = rest
-            .iter()
-            .position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-        {
+        while let Some(plain) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
             self.bytes.extend_from_slice(&rest[..plain]);
             self.escape(rest[plain]);
             rest = &rest[plain + 1..];
@@ -117,8 +107,7 @@ impl Writer {
     /// A boolean.
     pub fn boolean(&mut self, value: bool) {
         self.separate();
-        self.bytes
-            .extend_from_slice(if value { b"true" } else { b"false" });
+        self.bytes.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     /// A whole number.

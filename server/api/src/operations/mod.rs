@@ -14,11 +14,10 @@ use trilith_domain::OpError;
 use trilith_domain::ops::{
     BatchGetItem, BatchWriteItem, CreateTable, DeleteItem, DeleteTable, DescribeContinuousBackups,
     DescribeContributorInsights, DescribeEndpoints, DescribeEndpointsInput,
-    DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable,
-    DescribeTableReplicaAutoScaling, DescribeTimeToLive, GetItem, GetResourcePolicy, ListBackups,
-    ListBulkOperations, ListContributorInsights, ListExports, ListGlobalTables, ListImports,
-    ListStreams, ListTables, ListTagsOfResource, Op, PutItem, Query, Scan, TagResource,
-    UntagResource, UpdateItem, UpdateTable,
+    DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable, DescribeTableReplicaAutoScaling,
+    DescribeTimeToLive, GetItem, GetResourcePolicy, ListBackups, ListBulkOperations, ListContributorInsights,
+    ListExports, ListGlobalTables, ListImports, ListStreams, ListTables, ListTagsOfResource, Op, PutItem,
+    Query, Scan, TagResource, UntagResource, UpdateItem, UpdateTable,
 };
 
 use crate::json::ops::Nothing;
@@ -76,9 +75,7 @@ pub fn operations() -> &'static [Operation] {
 /// The operation that an `X-Amz-Target` names, if it works here.
 pub fn find(target: &str) -> Option<&'static Operation> {
     let (prefix, name) = target.split_once('.')?;
-    OPERATIONS
-        .iter()
-        .find(|row| row.name == name && row.target.prefix() == prefix)
+    OPERATIONS.iter().find(|row| row.name == name && row.target.prefix() == prefix)
 }
 
 /// A body as one shape, and nothing behind it.
@@ -92,16 +89,10 @@ fn read<T: FromJson>(body: &[u8]) -> Result<T, OpError> {
 /// A row whose op is read from its input and parsed: `(variant) target class`.
 macro_rules! row {
     ($name:ident, $target:ident, $class:ident) => {
-        row!($name, $target, $class, |body, _| $name::parse(read(body)?)
-            .map(Op::$name))
+        row!($name, $target, $class, |body, _| $name::parse(read(body)?).map(Op::$name))
     };
     ($name:ident, $target:ident, $class:ident, $decode:expr) => {
-        Operation {
-            name: stringify!($name),
-            target: Target::$target,
-            class: Class::$class,
-            decode: $decode,
-        }
+        Operation { name: stringify!($name), target: Target::$target, class: Class::$class, decode: $decode }
     };
 }
 
@@ -110,8 +101,7 @@ static OPERATIONS: &[Operation] = &[
     row!(PutItem, DynamoDb, Write),
     row!(UpdateItem, DynamoDb, Write),
     row!(DeleteItem, DynamoDb, Write),
-    row!(Query, DynamoDb, Read, |body, _| Query::parse(read(body)?)
-        .map(|op| Op::Query(Box::new(op)))),
+    row!(Query, DynamoDb, Read, |body, _| Query::parse(read(body)?).map(|op| Op::Query(Box::new(op)))),
     row!(Scan, DynamoDb, Read),
     row!(BatchGetItem, DynamoDb, Read),
     row!(BatchWriteItem, DynamoDb, Write),
@@ -131,9 +121,7 @@ static OPERATIONS: &[Operation] = &[
     }),
     row!(DescribeEndpoints, DynamoDb, Control, |body, host| {
         read::<Nothing>(body)?;
-        let input = DescribeEndpointsInput {
-            host: host.map(str::to_owned),
-        };
+        let input = DescribeEndpointsInput { host: host.map(str::to_owned) };
         Ok(Op::DescribeEndpoints(DescribeEndpoints::parse(input)))
     }),
     row!(DescribeTimeToLive, DynamoDb, Control),
@@ -158,29 +146,15 @@ mod tests {
     #[test]
     fn every_row_is_an_operation_of_the_service_and_stands_once() {
         for (i, row) in operations().iter().enumerate() {
-            assert!(
-                names::SERVICE.contains(&(row.target, row.name)),
-                "{}",
-                row.name
-            );
-            assert!(
-                !operations()[..i].iter().any(|other| other.name == row.name),
-                "{}",
-                row.name
-            );
+            assert!(names::SERVICE.contains(&(row.target, row.name)), "{}", row.name);
+            assert!(!operations()[..i].iter().any(|other| other.name == row.name), "{}", row.name);
         }
     }
 
     #[test]
     fn targets_name_operations_of_their_own_service_only() {
-        assert_eq!(
-            find("DynamoDB_20120810.GetItem").map(|row| row.name),
-            Some("GetItem")
-        );
-        assert_eq!(
-            find("DynamoDBStreams_20120810.ListStreams").map(|row| row.name),
-            Some("ListStreams")
-        );
+        assert_eq!(find("DynamoDB_20120810.GetItem").map(|row| row.name), Some("GetItem"));
+        assert_eq!(find("DynamoDBStreams_20120810.ListStreams").map(|row| row.name), Some("ListStreams"));
         for target in [
             "",
             "GetItem",

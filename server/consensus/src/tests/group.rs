@@ -80,7 +80,10 @@ fn a_power_cut_of_all_three_loses_nothing_acknowledged() {
         }
         let leader = world.leader_among(&[1, 2, 3]).await;
         for n in 0..20 {
-            assert_eq!(world.get(leader, Consistency::ReadIndex, &format!("k{n}")).await, Ok(Some("v".into())));
+            assert_eq!(
+                world.get(leader, Consistency::ReadIndex, &format!("k{n}")).await,
+                Ok(Some("v".into()))
+            );
         }
         world.converged(&[1, 2, 3]).await;
     });
@@ -114,7 +117,8 @@ fn a_write_that_a_new_leader_discards_was_never_called_unproposed() {
         let rest: Vec<u64> = (1..=3).filter(|node| *node != old).collect();
         world.net.cut(&[old], &rest);
         let replica = world.replica(old);
-        let lost = tokio::spawn(async move { replica.propose(command(900, put(TABLE, "a", "lost")), 100).await });
+        let lost =
+            tokio::spawn(async move { replica.propose(command(900, put(TABLE, "a", "lost")), 100).await });
         let new = world.leader_among(&rest).await;
         world.put(new, "a", "kept").await;
         assert!(!lost.is_finished(), "it is in the old leader's log: nobody knows yet what becomes of it");
@@ -167,7 +171,8 @@ fn a_full_queue_refuses_at_once_and_proposes_nothing() {
             tokio::task::yield_now().await;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
-        let (done, waiting): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(tokio::task::JoinHandle::is_finished);
+        let (done, waiting): (Vec<_>, Vec<_>) =
+            outcomes.into_iter().partition(tokio::task::JoinHandle::is_finished);
         let room = world.settings.queue + world.settings.entries_in_flight * world.settings.entry_commands;
         assert!(waiting.len() <= room, "{} wait where {room} may", waiting.len());
         assert!(!done.is_empty());
@@ -179,7 +184,8 @@ fn a_full_queue_refuses_at_once_and_proposes_nothing() {
         world.leader_among(&[1, 2, 3]).await;
         for outcome in waiting {
             // Whatever became of those that had entered the queue, each got an answer.
-            let outcome = tokio::time::timeout(PATIENCE, outcome).await.expect("an answer").expect("no panic");
+            let outcome =
+                tokio::time::timeout(PATIENCE, outcome).await.expect("an answer").expect("no panic");
             assert_ne!(outcome, Err(ProposeError::Overloaded));
         }
         world.converged(&[1, 2, 3]).await;
@@ -224,7 +230,8 @@ fn a_failing_disk_stops_its_replica_and_the_group_goes_on() {
             let mut world = World::of_three(10, settings()).await;
             let leader = world.leader_among(&[1, 2, 3]).await;
             world.put(leader, "a", "1").await;
-            let broken = if of_leader { leader } else { (1..=3).find(|node| *node != leader).expect("three") };
+            let broken =
+                if of_leader { leader } else { (1..=3).find(|node| *node != leader).expect("three") };
             world.files(broken).fail_next_sync();
             let outcome = world.propose(leader, put(TABLE, "a", "2")).await;
             if !of_leader {
@@ -236,7 +243,10 @@ fn a_failing_disk_stops_its_replica_and_the_group_goes_on() {
             world.put(leader, "a", "3").await;
             assert_eq!(world.get(leader, Consistency::Lease, "a").await, Ok(Some("3".into())));
             for consistency in [Consistency::Lease, Consistency::ReadIndex] {
-                assert!(world.get(broken, consistency, "a").await.is_err(), "it answers nothing strong any more");
+                assert!(
+                    world.get(broken, consistency, "a").await.is_err(),
+                    "it answers nothing strong any more"
+                );
             }
             assert!(world.propose(broken, put(TABLE, "a", "4")).await.is_err());
             // A restart on a disk that works again brings it back.

@@ -64,7 +64,9 @@ impl Model {
                 self.poisoned += 1;
                 ReplyBody::Poisoned
             }
-            CommandBody::SpanAlter { .. } | CommandBody::Catalog(_) => panic!("the entries have none of these"),
+            CommandBody::SpanAlter { .. } | CommandBody::Catalog(_) => {
+                panic!("the entries have none of these")
+            }
         }
     }
 

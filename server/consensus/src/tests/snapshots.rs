@@ -105,7 +105,9 @@ fn chunks_of(machine: &mut StateMachine, transfer: u64) -> Vec<SnapshotChunk> {
             rows_total,
         };
         let bytes = encode_request(&RaftRequest::Snapshot(chunk));
-        let Ok(RaftRequest::Snapshot(chunk)) = decode_request(&bytes) else { panic!("decodes to what it was") };
+        let Ok(RaftRequest::Snapshot(chunk)) = decode_request(&bytes) else {
+            panic!("decodes to what it was")
+        };
         chunks.push(chunk);
         if last {
             return chunks;
@@ -114,7 +116,11 @@ fn chunks_of(machine: &mut StateMachine, transfer: u64) -> Vec<SnapshotChunk> {
 }
 
 /// Receives and installs; fails where the engine died.
-fn receive(machine: &mut StateMachine, engine: Arc<dyn Engine>, chunks: Vec<SnapshotChunk>) -> std::io::Result<()> {
+fn receive(
+    machine: &mut StateMachine,
+    engine: Arc<dyn Engine>,
+    chunks: Vec<SnapshotChunk>,
+) -> std::io::Result<()> {
     let receiver = Receiver::new(name(2), engine);
     for chunk in chunks {
         if let Some((vote, whole)) = receiver.accept(chunk)? {
@@ -126,7 +132,8 @@ fn receive(machine: &mut StateMachine, engine: Arc<dyn Engine>, chunks: Vec<Snap
 }
 
 fn has_transfer_rows(engine: &dyn EngineView) -> bool {
-    let mut found = engine.get(Family::Meta, &NodeKey::Installing(name(2).replica).encode()).expect("read").is_some();
+    let mut found =
+        engine.get(Family::Meta, &NodeKey::Installing(name(2).replica).encode()).expect("read").is_some();
     let prefix = NodeKey::staged_prefix(name(2).replica);
     let scan = engine.scan(Family::Meta, &prefix, Some(&prefix_end(&prefix)), false, &mut |_, _| {
         found = true;
@@ -202,7 +209,8 @@ proptest! {
 /// Several megabytes: several chunks, several writes to stage them and to copy them into place.
 fn large() -> Truth {
     let value = "v".repeat(300_000);
-    let mut entries = vec![vec![open(1), put(1, "old", "gone with the install")], vec![open(2), put(2, "y", "1")]];
+    let mut entries =
+        vec![vec![open(1), put(1, "old", "gone with the install")], vec![open(2), put(2, "y", "1")]];
     entries.push(vec![CommandBody::SpanDrop { table: trilith_values::TableId(1) }]);
     entries.extend((0..10).map(|n| vec![put(2, &format!("k{n}"), &value)]));
     entries.push(vec![put(2, "y", "2")]);
@@ -234,7 +242,8 @@ fn a_second_crash_in_the_middle_of_finishing_does_no_harm() {
             let (_, mut sender) = machine_at(1, &truth, sender_at);
             let (engine, _) = machine_at(2, &truth, receiver_at);
             let mortal = Mortal::new(&engine, first);
-            let mut receiver = StateMachine::open(name(2), Arc::clone(&mortal) as Arc<dyn Engine>).expect("opens");
+            let mut receiver =
+                StateMachine::open(name(2), Arc::clone(&mortal) as Arc<dyn Engine>).expect("opens");
             let _ = receive(&mut receiver, mortal, chunks_of(&mut sender, 1));
             let engine = engine.crash(engine.unsynced());
             let _ = StateMachine::open(name(2), Mortal::new(&engine, second));

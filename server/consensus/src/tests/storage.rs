@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use openraft::entry::RaftEntry;
-use openraft::storage::{
-    IOFlushed, RaftLogReader, RaftLogStorage, RaftSnapshotBuilder, RaftStateMachine,
-};
+use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{EntryPayload, Membership};
 use proptest::prelude::*;
 use trilith_domain::machine::{CommandBody, Reply};
@@ -66,7 +64,8 @@ impl Truth {
 
     fn push_membership(&mut self) {
         let voters = BTreeSet::from([1, 2, 3 + self.entries.len() as u64 % 2]);
-        let places = voters.iter().map(|id| (*id, Place { node: *id })).collect::<std::collections::BTreeMap<_, _>>();
+        let places =
+            voters.iter().map(|id| (*id, Place { node: *id })).collect::<std::collections::BTreeMap<_, _>>();
         self.push_payload(EntryPayload::Membership(Membership::new(vec![voters], places).expect("valid")));
     }
 
@@ -144,14 +143,23 @@ enum Reaches {
 #[derive(Clone, Debug)]
 enum Step {
     /// Appends what the replica lacks, and these; applies them before they are durable, if `early`.
-    Append { entries: Vec<Vec<CommandBody>>, membership: bool, reaches: Reaches, early: bool },
+    Append {
+        entries: Vec<Vec<CommandBody>>,
+        membership: bool,
+        reaches: Reaches,
+        early: bool,
+    },
     Vote,
     /// Saves the commit note and applies up to `most` entries.
-    Apply { most: usize },
+    Apply {
+        most: usize,
+    },
     /// Another leader has other entries after the committed ones.
     Truncate,
     /// Builds a snapshot and purges the log up to it, but for `keep` entries.
-    Purge { keep: u64 },
+    Purge {
+        keep: u64,
+    },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -312,16 +320,21 @@ impl Replica {
         self.machine = StateMachine::open(name(1), Arc::new(self.engine.clone())).expect("opens");
         self.check_log(end, truth);
         let count = applied(&mut self.machine);
-        assert!((self.synced..=before).contains(&count), "{count} of {before} applied, {} synced", self.synced);
+        assert!(
+            (self.synced..=before).contains(&count),
+            "{count} of {before} applied, {} synced",
+            self.synced
+        );
         check_state(&mut self.machine, &self.engine, truth);
         self.machine.check_against(&self.store).expect("log and state belong together");
+        // What survived a power cut is on the disk.
         self.synced = count;
+        self.durable = self.log_end();
         if self.log_end() < count {
             // As openraft does at its start.
             block_on(self.store.purge(truth.id(count - 1))).expect("queued");
             self.purged = count;
         }
-        self.durable = self.log_end();
     }
 
     /// What the log has after a power cut at which it had `end` entries.

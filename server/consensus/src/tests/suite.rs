@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::StorageError;
+use openraft::testing::log::{StoreBuilder, Suite};
 use tempfile::TempDir;
 use trilith_storage::engine::Engine;
 use trilith_storage::{

@@ -14,7 +14,10 @@ use crate::{Consistency, PeerRequest, RaftRequest, ReadError};
 
 /// The old leader asks A to take over and hears nothing from then on. Gives whether it believes
 /// in its lease (mark or no mark), and what it answers, once A has acknowledged a write.
-async fn hand_over_and_lose_touch(seed: u64, clear_the_mark: bool) -> (bool, Result<Option<String>, ReadError>) {
+async fn hand_over_and_lose_touch(
+    seed: u64,
+    clear_the_mark: bool,
+) -> (bool, Result<Option<String>, ReadError>) {
     let mut world = World::of_three(seed, settings()).await;
     let old = world.leader_among(&[1, 2, 3]).await;
     let rest: Vec<u64> = (1..=3).filter(|node| *node != old).collect();

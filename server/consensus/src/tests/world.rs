@@ -19,8 +19,8 @@ use trilith_values::{NodeId, ReplicaId, ShardId};
 use super::commands::{command, get, open, put, value_of};
 use crate::message::{RaftRequest, decode_request, decode_response, encode_request, encode_response};
 use crate::{
-    Consistency, Handler, Host, PeerRequest, PeerResponse, ProposeError, RaftSettings, ReadError, Replica, Replicas,
-    Transport, TransportError,
+    Consistency, Handler, Host, PeerRequest, PeerResponse, ProposeError, RaftSettings, ReadError, Replica,
+    Replicas, Transport, TransportError,
 };
 
 pub(super) const SHARD: ShardId = ShardId(3);
@@ -143,7 +143,11 @@ fn over_the_wire(request: PeerRequest) -> PeerRequest {
 }
 
 impl Transport for Wire {
-    fn call(&self, to: NodeId, request: PeerRequest) -> BoxFuture<'static, Result<PeerResponse, TransportError>> {
+    fn call(
+        &self,
+        to: NodeId,
+        request: PeerRequest,
+    ) -> BoxFuture<'static, Result<PeerResponse, TransportError>> {
         let (net, from, life) = (Arc::clone(&self.net), self.from, self.life);
         Box::pin(async move {
             if net.is_lost(from, to, &request) {
@@ -154,7 +158,8 @@ impl Transport for Wire {
             net.count(&request);
             let receiver_life = net.state.lock().nodes[&to].0;
             // The receiver goes on with it, whether or not the sender still waits.
-            let answer = tokio::spawn(async move { receiver.handle(from, over_the_wire(request)).await }).await;
+            let answer =
+                tokio::spawn(async move { receiver.handle(from, over_the_wire(request)).await }).await;
             let answer = answer.expect("handlers do not panic");
             tokio::time::sleep(net.delay()).await;
             if net.passes((to, receiver_life), from).is_none() {
@@ -233,7 +238,8 @@ impl World {
         assert!(machine.host.is_none(), "node {node} runs");
         machine.life += 1;
         let options = LogOptions { segment_bytes: 64 << 10, ..LogOptions::default() };
-        let log = RaftLog::open(Arc::new(machine.files.clone()), options, Driver::Inline).expect("the log opens");
+        let log =
+            RaftLog::open(Arc::new(machine.files.clone()), options, Driver::Inline).expect("the log opens");
         let wire = Wire { net: Arc::clone(&self.net), from: node, life: machine.life };
         let engine = Arc::new(machine.engine.clone());
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
@@ -323,7 +329,9 @@ impl World {
         let replica = self.replica(node);
         let plan = get(TABLE, key);
         let answer = tokio::time::timeout(Duration::from_secs(5), replica.read(consistency, &plan)).await;
-        answer.unwrap_or_else(|_| Err(ReadError::Stopped("no answer within 5 s".into()))).map(|reply| value_of(&reply))
+        answer
+            .unwrap_or_else(|_| Err(ReadError::Stopped("no answer within 5 s".into())))
+            .map(|reply| value_of(&reply))
     }
 
     /// Waits until these nodes have applied the same and their states are equal.

@@ -219,9 +219,7 @@ fn read<T: BorshDeserialize, R: Read>(reader: &mut R) -> Result<T> {
 }
 
 fn deeper(levels: u32) -> Result<u32> {
-    levels
-        .checked_sub(1)
-        .ok_or_else(|| Error::new(ErrorKind::InvalidData, "expression nests too deep"))
+    levels.checked_sub(1).ok_or_else(|| Error::new(ErrorKind::InvalidData, "expression nests too deep"))
 }
 
 fn read_test<R: Read>(reader: &mut R, levels: u32) -> Result<Test> {

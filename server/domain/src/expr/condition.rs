@@ -34,10 +34,7 @@ impl Condition {
     }
 
     fn view<'v>(&'v self, item: &'v Item) -> View<'v> {
-        View {
-            literals: &self.literals,
-            item,
-        }
+        View { literals: &self.literals, item }
     }
 }
 
@@ -60,20 +57,17 @@ impl<'v> View<'v> {
                     && self.compares(Comparator::LessEqual, value, high)
             }
             Test::In(value, list) => self.value(value).is_some_and(|value| {
-                list.iter()
-                    .any(|other| self.value(other).is_some_and(|other| value == other))
+                list.iter().any(|other| self.value(other).is_some_and(|other| value == other))
             }),
             Test::Exists(path) => path.find(self.item).is_some(),
             Test::NotExists(path) => path.find(self.item).is_none(),
-            Test::HasType(path, wanted) => path
-                .find(self.item)
-                .is_some_and(|value| wanted.matches(value)),
-            Test::BeginsWith(value, prefix) => self
-                .pair(value, prefix)
-                .is_some_and(|(value, prefix)| begins_with(&value, &prefix)),
-            Test::Contains(value, element) => self
-                .pair(value, element)
-                .is_some_and(|(value, element)| contains(&value, &element)),
+            Test::HasType(path, wanted) => path.find(self.item).is_some_and(|value| wanted.matches(value)),
+            Test::BeginsWith(value, prefix) => {
+                self.pair(value, prefix).is_some_and(|(value, prefix)| begins_with(&value, &prefix))
+            }
+            Test::Contains(value, element) => {
+                self.pair(value, element).is_some_and(|(value, element)| contains(&value, &element))
+            }
         }
     }
 
@@ -127,9 +121,7 @@ impl Test {
                 }
             }
             Test::Not(test) => test.collect_paths(paths),
-            Test::Compare(_, left, right)
-            | Test::BeginsWith(left, right)
-            | Test::Contains(left, right) => {
+            Test::Compare(_, left, right) | Test::BeginsWith(left, right) | Test::Contains(left, right) => {
                 paths.extend([left, right].into_iter().filter_map(Operand::path));
             }
             Test::Between(value, low, high) => {
@@ -248,10 +240,7 @@ mod tests {
 
     #[test]
     fn an_absent_item_is_an_empty_one() {
-        let condition = Condition {
-            literals: Vec::new(),
-            test: Test::NotExists(Path::attribute("a")),
-        };
+        let condition = Condition { literals: Vec::new(), test: Test::NotExists(Path::attribute("a")) };
         assert!(condition.holds_for(None));
         assert!(condition.holds_for(Some(&Item::new())));
         let item = Item::from([("a".to_owned(), AttributeValue::Null)]);

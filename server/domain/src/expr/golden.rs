@@ -50,10 +50,7 @@ fn scripts_answer_as_written() {
                 blocks.push(block.to_owned());
             } else {
                 let name = script.file_name().expect("a name").to_string_lossy();
-                wrong.push(format!(
-                    "{name}:\n{block}\nANSWERS\n{}\n",
-                    actual.join("\n")
-                ));
+                wrong.push(format!("{name}:\n{block}\nANSWERS\n{}\n", actual.join("\n")));
                 blocks.push(case.with_answer(&actual));
             }
         }
@@ -77,11 +74,7 @@ struct Case<'t> {
 
 impl<'t> Case<'t> {
     fn parse(block: &'t str) -> Self {
-        let mut case = Case {
-            input: Vec::new(),
-            lines: Vec::new(),
-            expected: Vec::new(),
-        };
+        let mut case = Case { input: Vec::new(), lines: Vec::new(), expected: Vec::new() };
         for line in block.lines() {
             if let Some(answer) = line.strip_prefix("=> ") {
                 case.expected.push(answer);
@@ -89,8 +82,7 @@ impl<'t> Case<'t> {
                 case.expected.push(line);
             } else {
                 case.input.push(line);
-                if let Some((key, value)) = line.split_once(": ").filter(|_| !line.starts_with('#'))
-                {
+                if let Some((key, value)) = line.split_once(": ").filter(|_| !line.starts_with('#')) {
                     case.lines.push((key, expand(value)));
                 }
             }
@@ -104,8 +96,7 @@ impl<'t> Case<'t> {
     }
 
     fn map(&self, key: &str) -> Option<Map> {
-        self.get(key)
-            .map(|text| read_map(text).unwrap_or_else(|error| panic!("{error} in {text}")))
+        self.get(key).map(|text| read_map(text).unwrap_or_else(|error| panic!("{error} in {text}")))
     }
 
     fn with_answer(&self, answer: &[String]) -> String {
@@ -113,17 +104,13 @@ impl<'t> Case<'t> {
     }
 
     fn answer(&self) -> Vec<String> {
-        self.run()
-            .unwrap_or_else(|error| vec![format!("error: {}", error.message())])
+        self.run().unwrap_or_else(|error| vec![format!("error: {}", error.message())])
     }
 
     fn run(&self) -> Result<Vec<String>, OpError> {
         let names = self.map("names").map(|names| {
             let text = |value: AttributeValue| value.as_s().expect("a name").to_owned();
-            names
-                .into_iter()
-                .map(|(key, value)| (key, text(value)))
-                .collect::<BTreeMap<String, String>>()
+            names.into_iter().map(|(key, value)| (key, text(value))).collect::<BTreeMap<String, String>>()
         });
         let values = self.map("values");
         let kinds = self.kinds();
@@ -134,16 +121,12 @@ impl<'t> Case<'t> {
             runs.push(match kind {
                 ExpressionKind::Condition | ExpressionKind::Filter => {
                     let condition = through_bytes(placeholders.condition(kind, text)?);
-                    Box::new(move |case| {
-                        Ok(vec![condition.holds_for(case.item().as_ref()).to_string()])
-                    })
+                    Box::new(move |case| Ok(vec![condition.holds_for(case.item().as_ref()).to_string()]))
                 }
                 ExpressionKind::Projection => {
                     let projection = through_bytes(placeholders.projection(text)?);
                     Box::new(move |case| {
-                        Ok(vec![write_map(
-                            &projection.project(&case.item().unwrap_or_default()),
-                        )])
+                        Ok(vec![write_map(&projection.project(&case.item().unwrap_or_default()))])
                     })
                 }
                 ExpressionKind::Update => {
@@ -189,30 +172,18 @@ impl<'t> Case<'t> {
             Some(_) => update.apply(&mut new),
             None => update.apply_to_new(&mut new),
         };
-        let touched =
-            touched.inspect_err(|_| assert_eq!(new, before, "an error changed the item"))?;
+        let touched = touched.inspect_err(|_| assert_eq!(new, before, "an error changed the item"))?;
         let mut answer = vec![write_map(&new)];
         for (name, item) in [("old", &before), ("new", &new)] {
-            if self
-                .expected
-                .iter()
-                .any(|line| line.split(' ').next() == Some(name))
-            {
-                answer.push(format!(
-                    "{name} {}",
-                    write_map(&updated_view(item, &touched))
-                ));
+            if self.expected.iter().any(|line| line.split(' ').next() == Some(name)) {
+                answer.push(format!("{name} {}", write_map(&updated_view(item, &touched))));
             }
         }
         Ok(answer)
     }
 
     fn bind(&self, condition: &KeyCondition) -> Result<Vec<String>, OpError> {
-        let schema: Vec<&str> = self
-            .get("schema")
-            .unwrap_or("pk S sk S")
-            .split(' ')
-            .collect();
+        let schema: Vec<&str> = self.get("schema").unwrap_or("pk S sk S").split(' ').collect();
         let key_type = |at: usize| schema[at].parse::<KeyType>().expect("a key type");
         let range = (schema.len() > 2).then(|| (schema[2], key_type(3)));
         let bound = through_bytes(condition.bind(schema[0], key_type(1), range)?);
@@ -229,10 +200,7 @@ impl<'t> Case<'t> {
             RangeTest::BeginsWith(value) => format!(", sort begins with {}", shown(&value)),
         });
         let partition = shown(&bound.hash);
-        Ok(vec![format!(
-            "partition {partition}{}",
-            range.unwrap_or_default()
-        )])
+        Ok(vec![format!("partition {partition}{}", range.unwrap_or_default())])
     }
 }
 
@@ -273,8 +241,6 @@ fn expand(line: &str) -> String {
     let (repeat, after) = rest.split_once("}}").expect("a closed repetition");
     let (times, text) = repeat.split_once('|').expect("a number and a text");
     let times: usize = times.parse().expect("a number");
-    let turns: String = (0..times)
-        .map(|turn| text.replace("{i}", &turn.to_string()))
-        .collect();
+    let turns: String = (0..times).map(|turn| text.replace("{i}", &turn.to_string())).collect();
     format!("{before}{turns}{}", expand(after))
 }

@@ -78,9 +78,7 @@ impl RangeTest {
             Self::Le(value) => same_type(value) && key <= value,
             Self::Gt(value) => same_type(value) && key > value,
             Self::Ge(value) => same_type(value) && key >= value,
-            Self::Between(low, high) => {
-                same_type(low) && same_type(high) && low <= key && key <= high
-            }
+            Self::Between(low, high) => same_type(low) && same_type(high) && low <= key && key <= high,
             Self::BeginsWith(prefix) => match (key, prefix) {
                 (KeyValue::S(key), KeyValue::S(prefix)) => key.starts_with(prefix.as_str()),
                 (KeyValue::B(key), KeyValue::B(prefix)) => key.starts_with(prefix),
@@ -107,12 +105,7 @@ impl KeyCondition {
                 others.push((name, RangeTest::Eq(value.clone())));
             }
         }
-        others.extend(
-            self.range
-                .iter()
-                .chain(&self.rest)
-                .map(|(name, test)| (name.as_str(), test.clone())),
-        );
+        others.extend(self.range.iter().chain(&self.rest).map(|(name, test)| (name.as_str(), test.clone())));
         if others.iter().any(|(name, _)| *name == hash_name) {
             return Err(not_supported());
         }
@@ -148,11 +141,7 @@ impl KeyCondition {
 pub(super) fn lower(condition: Condition) -> Result<KeyCondition, OpError> {
     let mut conditions = Vec::new();
     flatten(&condition.test, &mut conditions)?;
-    let mut lowered = KeyCondition {
-        hash: Vec::new(),
-        range: None,
-        rest: Vec::new(),
-    };
+    let mut lowered = KeyCondition { hash: Vec::new(), range: None, rest: Vec::new() };
     let mut seen = std::collections::BTreeSet::new();
     for test in &conditions {
         let (path, test) = one_condition(test)?;
@@ -166,11 +155,7 @@ pub(super) fn lower(condition: Condition) -> Result<KeyCondition, OpError> {
         }
         let name = path.root().to_owned();
         let test = test.try_map(|number| {
-            condition
-                .literals
-                .get(usize::from(number))
-                .cloned()
-                .ok_or_else(no_key_attribute)
+            condition.literals.get(usize::from(number)).cloned().ok_or_else(no_key_attribute)
         })?;
         match test {
             RangeTest::Eq(value) => lowered.hash.push((name, value)),
@@ -276,9 +261,7 @@ fn key_and_values<'t>(
                 values.push(*number);
             }
             Operand::Size(_) | Operand::LiteralSize(_) => {
-                return Err(OpError::validation(
-                    "KeyConditionExpressions cannot contain nested operations",
-                ));
+                return Err(OpError::validation("KeyConditionExpressions cannot contain nested operations"));
             }
         }
     }

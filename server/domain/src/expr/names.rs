@@ -11,9 +11,7 @@ use trilith_values::{AttributeValue, Map};
 
 use super::ast::{Condition, Update};
 use super::key_condition::KeyCondition;
-use super::limits::{
-    MAX_NAME_BYTES, MAX_PLACEHOLDER_BYTES, MAX_RESOLVED_NAME_BYTES, MAX_SUBSTITUTION_BYTES,
-};
+use super::limits::{MAX_NAME_BYTES, MAX_PLACEHOLDER_BYTES, MAX_RESOLVED_NAME_BYTES, MAX_SUBSTITUTION_BYTES};
 use super::parse;
 use super::project::Projection;
 use super::token::is_placeholder;
@@ -46,9 +44,7 @@ impl<'r> Placeholders<'r> {
         expressions: &[(ExpressionKind, bool)],
     ) -> Result<Self, OpError> {
         if names.is_some() && !expressions.iter().any(|(_, present)| *present) {
-            return Err(OpError::validation(format!(
-                "{NAMES} can only be specified when using expressions"
-            )));
+            return Err(OpError::validation(format!("{NAMES} can only be specified when using expressions")));
         }
         if values.is_some() {
             check_values_have_use(expressions)?;
@@ -72,9 +68,7 @@ impl<'r> Placeholders<'r> {
 
     /// The error for a value that the decoder of `ExpressionAttributeValues` refused: `reason` is the value's own message.
     pub fn invalid_value(key: &str, reason: &str) -> OpError {
-        OpError::validation(format!(
-            "{VALUES} contains invalid value: {reason} for key {key}"
-        ))
+        OpError::validation(format!("{VALUES} contains invalid value: {reason} for key {key}"))
     }
 
     /// Reads a condition. `kind` is `Condition` or `Filter`: which parameter messages speak of.
@@ -127,10 +121,7 @@ impl<'r> Placeholders<'r> {
 
 /// Values are of use to every expression but a projection. The message names those that the request could have had.
 fn check_values_have_use(expressions: &[(ExpressionKind, bool)]) -> Result<(), OpError> {
-    let able: Vec<_> = expressions
-        .iter()
-        .filter(|(kind, _)| *kind != ExpressionKind::Projection)
-        .collect();
+    let able: Vec<_> = expressions.iter().filter(|(kind, _)| *kind != ExpressionKind::Projection).collect();
     if able.iter().any(|(_, present)| *present) {
         return Ok(());
     }
@@ -161,9 +152,7 @@ fn check_keys<'k>(
         } else {
             continue;
         };
-        return Err(OpError::validation(format!(
-            "{map} contains invalid key: {fault}; key: \"{key}\""
-        )));
+        return Err(OpError::validation(format!("{map} contains invalid key: {fault}; key: \"{key}\"")));
     }
     Ok(())
 }
@@ -178,18 +167,13 @@ fn check_names(names: &BTreeMap<String, String>) -> Result<(), OpError> {
         } else {
             continue;
         };
-        return Err(OpError::validation(format!(
-            "{NAMES} contains invalid value: {fault} for key {key}"
-        )));
+        return Err(OpError::validation(format!("{NAMES} contains invalid value: {fault} for key {key}")));
     }
     Ok(())
 }
 
 /// Both maps together are bounded. The wording is ours: the service's is not on record.
-fn check_size(
-    names: Option<&BTreeMap<String, String>>,
-    values: Option<&Map>,
-) -> Result<(), OpError> {
+fn check_size(names: Option<&BTreeMap<String, String>>, values: Option<&Map>) -> Result<(), OpError> {
     let names = names.into_iter().flatten();
     let values = values.into_iter().flatten();
     let size = names
@@ -209,12 +193,8 @@ fn check_used<'k>(
     keys: Option<impl Iterator<Item = &'k String>>,
     used: &BTreeSet<&str>,
 ) -> Result<(), OpError> {
-    let unused: Vec<&str> = keys
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .filter(|key| !used.contains(key))
-        .collect();
+    let unused: Vec<&str> =
+        keys.into_iter().flatten().map(String::as_str).filter(|key| !used.contains(key)).collect();
     if unused.is_empty() {
         return Ok(());
     }

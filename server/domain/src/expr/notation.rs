@@ -13,11 +13,7 @@ pub(super) fn read(text: &str) -> Result<AttributeValue, String> {
     let mut reader = Reader { rest: text };
     let value = reader.value()?;
     reader.blanks();
-    if reader.rest.is_empty() {
-        Ok(value)
-    } else {
-        Err(format!("left over: {}", reader.rest))
-    }
+    if reader.rest.is_empty() { Ok(value) } else { Err(format!("left over: {}", reader.rest)) }
 }
 
 /// Reads a map.
@@ -50,9 +46,7 @@ impl Reader<'_> {
 
     fn value(&mut self) -> Result<AttributeValue, String> {
         if self.eat("\"") {
-            return Ok(AttributeValue::S(
-                String::from_utf8(self.quoted()?).map_err(|e| e.to_string())?,
-            ));
+            return Ok(AttributeValue::S(String::from_utf8(self.quoted()?).map_err(|e| e.to_string())?));
         }
         if self.eat("b\"") {
             return self.quoted().map(AttributeValue::B);
@@ -78,9 +72,7 @@ impl Reader<'_> {
             "true" => Ok(AttributeValue::Bool(true)),
             "false" => Ok(AttributeValue::Bool(false)),
             "null" => Ok(AttributeValue::Null),
-            number => Number::parse(number)
-                .map(AttributeValue::N)
-                .map_err(|error| error.message(number)),
+            number => Number::parse(number).map(AttributeValue::N).map_err(|error| error.message(number)),
         }
     }
 
@@ -188,11 +180,7 @@ pub(super) fn write(value: &AttributeValue) -> String {
 pub(super) fn write_map(map: &Map) -> String {
     let member = |(key, value): (&String, &AttributeValue)| {
         let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let key = if bare {
-            key.clone()
-        } else {
-            quote(key.as_bytes())
-        };
+        let key = if bare { key.clone() } else { quote(key.as_bytes()) };
         format!("{key}: {}", write(value))
     };
     format!("{{{}}}", join(map.iter().map(member)))

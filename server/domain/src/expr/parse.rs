@@ -19,9 +19,7 @@ use trilith_values::AttributeValue;
 
 use super::ExpressionKind;
 use super::ast::{Condition, Literal, Operand, Update};
-use super::limits::{
-    MAX_DEREFERENCES, MAX_EXPRESSION_BYTES, MAX_LIST_INDEX, MAX_OPEN_GROUPS, MAX_OPERATORS,
-};
+use super::limits::{MAX_DEREFERENCES, MAX_EXPRESSION_BYTES, MAX_LIST_INDEX, MAX_OPEN_GROUPS, MAX_OPERATORS};
 use super::names::Placeholders;
 use super::path::{Clash, Path, Segment};
 use super::project::Projection;
@@ -51,10 +49,7 @@ pub(super) fn update(placeholders: &mut Placeholders<'_>, text: &str) -> Result<
 }
 
 /// Reads a `ProjectionExpression`.
-pub(super) fn projection(
-    placeholders: &mut Placeholders<'_>,
-    text: &str,
-) -> Result<Projection, OpError> {
+pub(super) fn projection(placeholders: &mut Placeholders<'_>, text: &str) -> Result<Projection, OpError> {
     let mut parser = Parser::new(placeholders, ExpressionKind::Projection, text)?;
     let mut paths = vec![parser.path()?];
     while parser.eat(TokenKind::Comma) {
@@ -95,9 +90,7 @@ impl Function {
 
     /// Function names are case-sensitive.
     fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|function| function.name() == name)
+        Self::ALL.into_iter().find(|function| function.name() == name)
     }
 
     fn name(self) -> &'static str {
@@ -246,10 +239,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
 
     /// The order in which the service reports faults, which is not the same for conditions and for updates.
     fn rank(&self, fault: Fault) -> Rank {
-        let conditions = !matches!(
-            self.kind,
-            ExpressionKind::Update | ExpressionKind::Projection
-        );
+        let conditions = !matches!(self.kind, ExpressionKind::Update | ExpressionKind::Projection);
         let of_clause = |order| (4, self.clause, order);
         match fault {
             Fault::Parentheses => (0, 0, 0),
@@ -290,11 +280,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     }
 
     fn expect(&mut self, kind: TokenKind) -> Result<(), OpError> {
-        if self.eat(kind) {
-            Ok(())
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.eat(kind) { Ok(()) } else { Err(self.syntax_error()) }
     }
 
     /// Whether token `at` is this keyword, in any case.
@@ -397,9 +383,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         let dereferences = path.segments().len() - 1;
         if dereferences > MAX_DEREFERENCES {
             self.note(Fault::Name, || {
-                format!(
-                    "The document path has too many nesting levels; nesting levels: {dereferences}"
-                )
+                format!("The document path has too many nesting levels; nesting levels: {dereferences}")
             });
         }
         Ok(())
@@ -492,9 +476,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     }
 
     fn note_unknown_function(&mut self, name: &str) {
-        self.note(Fault::Function, || {
-            format!("Invalid function name; function: {name}")
-        });
+        self.note(Fault::Function, || format!("Invalid function name; function: {name}"));
     }
 
     fn note_misuse(&mut self, function: Function) {

@@ -37,9 +37,7 @@ pub(super) enum Clash {
 impl Path {
     /// The path of a whole attribute.
     pub fn attribute(name: impl Into<String>) -> Self {
-        Self {
-            segments: vec![Segment::Name(name.into())],
-        }
+        Self { segments: vec![Segment::Name(name.into())] }
     }
 
     /// Goes one step deeper.
@@ -129,10 +127,7 @@ fn step<'i>(value: &'i AttributeValue, segment: &Segment) -> Option<&'i Attribut
     }
 }
 
-fn step_mut<'i>(
-    value: &'i mut AttributeValue,
-    segment: &Segment,
-) -> Option<&'i mut AttributeValue> {
+fn step_mut<'i>(value: &'i mut AttributeValue, segment: &Segment) -> Option<&'i mut AttributeValue> {
     match (value, segment) {
         (AttributeValue::M(map), Segment::Name(name)) => map.get_mut(name),
         (AttributeValue::L(list), Segment::Index(index)) => list.get_mut(*index as usize),

@@ -64,10 +64,7 @@ fn project(paths: &[Path], item: &Item) -> Item {
             }
         }
     }
-    chosen
-        .into_iter()
-        .map(|(name, part)| (name.to_owned(), part.into_value()))
-        .collect()
+    chosen.into_iter().map(|(name, part)| (name.to_owned(), part.into_value())).collect()
 }
 
 impl<'i> Part<'i> {
@@ -88,22 +85,18 @@ impl<'i> Part<'i> {
     fn merge(&mut self, path: &'i [Segment], value: &'i AttributeValue) {
         match (self, path.split_first()) {
             (part, None) => *part = Part::Whole(value),
-            (Part::Map(parts), Some((Segment::Name(name), rest))) => {
-                match parts.get_mut(name.as_str()) {
-                    Some(part) => part.merge(rest, value),
-                    None => {
-                        parts.insert(name, Part::new(rest, value));
-                    }
+            (Part::Map(parts), Some((Segment::Name(name), rest))) => match parts.get_mut(name.as_str()) {
+                Some(part) => part.merge(rest, value),
+                None => {
+                    parts.insert(name, Part::new(rest, value));
                 }
-            }
-            (Part::List(parts), Some((Segment::Index(index), rest))) => {
-                match parts.get_mut(index) {
-                    Some(part) => part.merge(rest, value),
-                    None => {
-                        parts.insert(*index, Part::new(rest, value));
-                    }
+            },
+            (Part::List(parts), Some((Segment::Index(index), rest))) => match parts.get_mut(index) {
+                Some(part) => part.merge(rest, value),
+                None => {
+                    parts.insert(*index, Part::new(rest, value));
                 }
-            }
+            },
             _ => {}
         }
     }
@@ -112,14 +105,9 @@ impl<'i> Part<'i> {
         match self {
             Part::Whole(value) => value.clone(),
             Part::Map(parts) => AttributeValue::M(
-                parts
-                    .into_iter()
-                    .map(|(name, part)| (name.to_owned(), part.into_value()))
-                    .collect(),
+                parts.into_iter().map(|(name, part)| (name.to_owned(), part.into_value())).collect(),
             ),
-            Part::List(parts) => {
-                AttributeValue::L(parts.into_values().map(Part::into_value).collect())
-            }
+            Part::List(parts) => AttributeValue::L(parts.into_values().map(Part::into_value).collect()),
         }
     }
 }

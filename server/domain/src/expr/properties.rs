@@ -20,21 +20,13 @@ const KINDS: [(ExpressionKind, bool); 5] = [
 
 fn names() -> BTreeMap<String, String> {
     let pairs = [("#a", "a"), ("#b", "b.c"), ("#size", "size")];
-    pairs
-        .map(|(key, name)| (key.to_owned(), name.to_owned()))
-        .into()
+    pairs.map(|(key, name)| (key.to_owned(), name.to_owned())).into()
 }
 
 fn values() -> Map {
     let list = AttributeValue::L(vec![number(1), "x".into()]);
     let set = AttributeValue::Ss(BTreeSet::from(["x".to_owned()]));
-    let pairs = [
-        (":n", number(1)),
-        (":s", "x".into()),
-        (":l", list),
-        (":x", set),
-        (":t", "SS".into()),
-    ];
+    let pairs = [(":n", number(1)), (":s", "x".into()), (":l", list), (":x", set), (":t", "SS".into())];
     pairs.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
@@ -106,10 +98,8 @@ fn value() -> impl Strategy<Value = AttributeValue> {
         any::<bool>().prop_map(AttributeValue::Bool),
         Just(AttributeValue::Null),
         prop::collection::btree_set("[ab]", 1..3).prop_map(AttributeValue::Ss),
-        prop::collection::btree_set((0i64..3).prop_map(Number::from_i64), 1..3)
-            .prop_map(AttributeValue::Ns),
-        prop::collection::btree_set(prop::collection::vec(0u8..2, 0..2), 1..3)
-            .prop_map(AttributeValue::Bs),
+        prop::collection::btree_set((0i64..3).prop_map(Number::from_i64), 1..3).prop_map(AttributeValue::Ns),
+        prop::collection::btree_set(prop::collection::vec(0u8..2, 0..2), 1..3).prop_map(AttributeValue::Bs),
     ];
     scalar.prop_recursive(3, 16, 3, |inner| {
         prop_oneof![
@@ -124,10 +114,7 @@ fn item() -> impl Strategy<Value = Item> {
 }
 
 fn path() -> impl Strategy<Value = Path> {
-    let segment = prop_oneof![
-        "[abc]".prop_map(Segment::Name),
-        (0u32..4).prop_map(Segment::Index),
-    ];
+    let segment = prop_oneof!["[abc]".prop_map(Segment::Name), (0u32..4).prop_map(Segment::Index),];
     ("[abc]", prop::collection::vec(segment, 0..3)).prop_map(|(name, segments)| {
         let mut path = Path::attribute(name);
         segments.into_iter().for_each(|segment| path.push(segment));
@@ -196,15 +183,16 @@ fn nested(leaf: impl Strategy<Value = Test> + 'static) -> impl Strategy<Value = 
 
 /// A tree of comparisons `path < :n`, which print and read back.
 fn printable_test() -> impl Strategy<Value = Test> {
-    nested((comparator(), path()).prop_map(|(comparator, path)| {
-        Test::Compare(comparator, Operand::Path(path), Operand::Literal(0))
-    }))
+    nested(
+        (comparator(), path()).prop_map(|(comparator, path)| {
+            Test::Compare(comparator, Operand::Path(path), Operand::Literal(0))
+        }),
+    )
 }
 
 /// The text of a printable tree, with no parentheses but the needed ones.
 fn print(test: &Test) -> String {
-    let joined =
-        |tests: &[Test], word: &str| tests.iter().map(grouped).collect::<Vec<_>>().join(word);
+    let joined = |tests: &[Test], word: &str| tests.iter().map(grouped).collect::<Vec<_>>().join(word);
     match test {
         Test::And(tests) => joined(tests, " AND "),
         Test::Or(tests) => joined(tests, " OR "),
@@ -226,8 +214,7 @@ fn grouped(test: &Test) -> String {
 /// Reads `text` as each sort of expression and runs what comes out.
 fn read_and_run(text: &str, item: &Item) {
     let (names, values) = (names(), values());
-    let mut placeholders =
-        Placeholders::new(Some(&names), Some(&values), &KINDS).expect("good maps");
+    let mut placeholders = Placeholders::new(Some(&names), Some(&values), &KINDS).expect("good maps");
     if let Ok(condition) = placeholders.condition(ExpressionKind::Filter, text) {
         condition.evaluate(item);
         assert!(condition.paths().all(|path| !path.segments().is_empty()));
@@ -246,11 +233,7 @@ fn read_and_run(text: &str, item: &Item) {
         projection.project(item);
     }
     if let Ok(key) = placeholders.key_condition(text) {
-        let _ = key.bind(
-            "a",
-            trilith_values::KeyType::S,
-            Some(("b", trilith_values::KeyType::N)),
-        );
+        let _ = key.bind("a", trilith_values::KeyType::S, Some(("b", trilith_values::KeyType::N)));
     }
     let _ = placeholders.finish();
 }
@@ -410,8 +393,7 @@ proptest! {
 /// The deepest texts that there are, read, run, encoded and dropped on a stack a quarter of the usual one.
 #[test]
 fn depth_is_bounded_for_the_stack() {
-    let left_nested =
-        |open: usize| format!("{}a = :n{}", "(".repeat(open), " OR b = :n)".repeat(open));
+    let left_nested = |open: usize| format!("{}a = :n{}", "(".repeat(open), " OR b = :n)".repeat(open));
     let texts = [
         "(".repeat(4096),
         format!("{}a = :n{}", "(".repeat(2044), ")".repeat(2044)),
@@ -421,20 +403,12 @@ fn depth_is_bounded_for_the_stack() {
         format!("{}a = :n{}", "NOT (".repeat(298), ")".repeat(298)),
         format!("{}a{} = :n", "size(".repeat(300), ")".repeat(300)),
         "f(".repeat(2048),
-        format!(
-            "SET a = {}:n{}",
-            "if_not_exists(b,".repeat(220),
-            ")".repeat(220)
-        ),
+        format!("SET a = {}:n{}", "if_not_exists(b,".repeat(220), ")".repeat(220)),
         format!("SET a = {}:n{}", "(".repeat(2000), ")".repeat(2000)),
         format!("SET a = {}b{}", "(".repeat(290), " + :n)".repeat(290)),
         format!("SET a = {}", "(".repeat(4000)),
         format!("SET a = {}", "f((".repeat(1300)),
-        format!(
-            "attribute_exists({}a{})",
-            "(".repeat(2000),
-            ")".repeat(2000)
-        ),
+        format!("attribute_exists({}a{})", "(".repeat(2000), ")".repeat(2000)),
     ];
     let run = move || {
         let item = Item::from([("a".to_owned(), number(1)), ("b".to_owned(), number(1))]);
@@ -445,17 +419,12 @@ fn depth_is_bounded_for_the_stack() {
         for _ in 0..super::ast::MAX_DEPTH - 1 {
             not = Test::Not(Box::new(not));
         }
-        let deepest = Condition {
-            literals: Vec::new(),
-            test: not,
-        };
+        let deepest = Condition { literals: Vec::new(), test: not };
         let bytes = borsh::to_vec(&deepest).expect("written");
         assert_eq!(Condition::try_from_slice(&bytes).expect("read"), deepest);
         deepest.evaluate(&item);
     };
-    let thread = std::thread::Builder::new()
-        .stack_size(512 * 1024)
-        .spawn(run);
+    let thread = std::thread::Builder::new().stack_size(512 * 1024).spawn(run);
     thread.expect("a thread").join().expect("no panic");
 }
 
@@ -469,9 +438,6 @@ fn a_value_used_often_is_stored_once() {
     let bytes = borsh::to_vec(&update).expect("written");
     assert!(bytes.len() < MAX_ITEM_BYTES, "{} bytes", bytes.len());
     let mut item = Item::new();
-    assert_eq!(
-        update.apply(&mut item),
-        Err(super::UpdateError::ItemTooLarge)
-    );
+    assert_eq!(update.apply(&mut item), Err(super::UpdateError::ItemTooLarge));
     assert!(item.is_empty());
 }

@@ -66,9 +66,7 @@ pub fn is_reserved(name: &str) -> bool {
     };
     upper.copy_from_slice(name.as_bytes());
     upper.make_ascii_uppercase();
-    RESERVED
-        .binary_search_by(|word| word.as_bytes().cmp(upper))
-        .is_ok()
+    RESERVED.binary_search_by(|word| word.as_bytes().cmp(upper)).is_ok()
 }
 
 #[cfg(test)]
@@ -79,11 +77,7 @@ mod tests {
     fn the_list_is_sorted_complete_and_upper_case() {
         assert_eq!(RESERVED.len(), 573);
         assert!(RESERVED.windows(2).all(|pair| pair[0] < pair[1]));
-        assert!(
-            RESERVED
-                .iter()
-                .all(|word| word.bytes().all(|byte| byte.is_ascii_uppercase()))
-        );
+        assert!(RESERVED.iter().all(|word| word.bytes().all(|byte| byte.is_ascii_uppercase())));
         assert_eq!(RESERVED.iter().map(|word| word.len()).max(), Some(LONGEST));
     }
 

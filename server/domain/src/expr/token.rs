@@ -75,11 +75,7 @@ impl<'t> Tokens<'t> {
             at = token.end;
             list.push(token);
         }
-        list.push(Token {
-            kind: TokenKind::End,
-            start: text.len(),
-            end: text.len(),
-        });
+        list.push(Token { kind: TokenKind::End, start: text.len(), end: text.len() });
         let closes = match_parentheses(&list);
         Self { text, list, closes }
     }
@@ -91,9 +87,7 @@ impl<'t> Tokens<'t> {
 
     /// The characters of token `at`; none beyond the last.
     pub(super) fn text(&self, at: usize) -> &'t str {
-        self.list
-            .get(at)
-            .map_or("", |token| &self.text[token.start..token.end])
+        self.list.get(at).map_or("", |token| &self.text[token.start..token.end])
     }
 
     /// The `)` that belongs to the `(` at `at`, if there is one.
@@ -117,11 +111,7 @@ impl<'t> Tokens<'t> {
             _ => self.text(at),
         };
         // `End` is empty and may lie behind blanks, so the text ends with the last token that has characters.
-        let last = if self.kind(after) == TokenKind::End {
-            self.end().saturating_sub(1)
-        } else {
-            after
-        };
+        let last = if self.kind(after) == TokenKind::End { self.end().saturating_sub(1) } else { after };
         let near = &self.text[self.list[before].start..self.list[last].end];
         format!("Syntax error; token: \"{token}\", near: \"{near}\"")
     }
@@ -170,8 +160,7 @@ fn is_word(byte: u8) -> bool {
 
 /// Whether `key` is a placeholder with this sigil: the sigil and at least one letter, digit or `_`.
 pub(super) fn is_placeholder(key: &str, sigil: char) -> bool {
-    key.strip_prefix(sigil)
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_word))
+    key.strip_prefix(sigil).is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_word))
 }
 
 fn match_parentheses(list: &[Token]) -> Vec<Option<usize>> {
@@ -204,15 +193,10 @@ mod tests {
     fn cuts_names_symbols_and_placeholders() {
         assert_eq!(
             texts("a.b[10]<>#c_1 AND(:v>=x2)"),
-            [
-                "a", ".", "b", "[", "10", "]", "<>", "#c_1", "AND", "(", ":v", ">=", "x2", ")"
-            ]
+            ["a", ".", "b", "[", "10", "]", "<>", "#c_1", "AND", "(", ":v", ">=", "x2", ")"]
         );
         assert_eq!(texts("\t a\r\n=\n:b "), ["a", "=", ":b"]);
-        assert_eq!(
-            texts("# : _a 4b ü="),
-            ["#", ":", "_", "a", "4", "b", "ü", "="]
-        );
+        assert_eq!(texts("# : _a 4b ü="), ["#", ":", "_", "a", "4", "b", "ü", "="]);
         assert_eq!(texts(""), Vec::<&str>::new());
     }
 
@@ -228,23 +212,14 @@ mod tests {
     #[test]
     fn errors_quote_the_token_and_its_neighbours() {
         let error = |text: &str, at: usize| Tokens::cut(text).syntax_error(at);
-        assert_eq!(
-            error("ADD hits : incr", 2),
-            r#"Syntax error; token: ":", near: "hits : incr""#
-        );
+        assert_eq!(error("ADD hits : incr", 2), r#"Syntax error; token: ":", near: "hits : incr""#);
         assert_eq!(
             error("INVALID SYNTAX HERE", 0),
             r#"Syntax error; token: "INVALID", near: "INVALID SYNTAX""#
         );
-        assert_eq!(
-            error("SET _123 = :v", 1),
-            r#"Syntax error; token: "_", near: "SET _123""#
-        );
+        assert_eq!(error("SET _123 = :v", 1), r#"Syntax error; token: "_", near: "SET _123""#);
         assert_eq!(error("f()", 2), r#"Syntax error; token: ")", near: "()""#);
-        assert_eq!(
-            error("a = foo  ", 3),
-            r#"Syntax error; token: "<EOF>", near: "foo""#
-        );
+        assert_eq!(error("a = foo  ", 3), r#"Syntax error; token: "<EOF>", near: "foo""#);
         assert_eq!(error("", 0), r#"Syntax error; token: "<EOF>", near: """#);
     }
 }

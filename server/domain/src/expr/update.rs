@@ -39,19 +39,17 @@ pub enum UpdateError {
 impl fmt::Display for UpdateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MissingAttribute => f.write_str(
-                "The provided expression refers to an attribute that does not exist in the item",
-            ),
-            Self::InvalidPath => f.write_str(
-                "The document path provided in the update expression is invalid for update",
-            ),
+            Self::MissingAttribute => {
+                f.write_str("The provided expression refers to an attribute that does not exist in the item")
+            }
+            Self::InvalidPath => {
+                f.write_str("The document path provided in the update expression is invalid for update")
+            }
             Self::OperandType => {
                 f.write_str("An operand in the update expression has an incorrect data type")
             }
             Self::Number(error) => error.fmt(f),
-            Self::ItemTooLarge => {
-                f.write_str("Item size to update has exceeded the maximum allowed size")
-            }
+            Self::ItemTooLarge => f.write_str("Item size to update has exceeded the maximum allowed size"),
         }
     }
 }
@@ -103,11 +101,7 @@ impl Update {
     }
 
     fn run(&self, item: &mut Item, existed: bool) -> Result<Vec<Path>, UpdateError> {
-        let mut old = OldItem {
-            literals: &self.literals,
-            item,
-            written_bytes: 0,
-        };
+        let mut old = OldItem { literals: &self.literals, item, written_bytes: 0 };
         let mut writes = Vec::new();
         let mut removals = Vec::new();
         for action in &self.actions {
@@ -142,10 +136,9 @@ impl Action {
     /// The place that the action changes.
     pub fn target(&self) -> &Path {
         match self {
-            Action::Set(path, _)
-            | Action::Remove(path)
-            | Action::Add(path, _)
-            | Action::Delete(path, _) => path,
+            Action::Set(path, _) | Action::Remove(path) | Action::Add(path, _) | Action::Delete(path, _) => {
+                path
+            }
         }
     }
 }
@@ -212,17 +205,14 @@ impl<'v> OldItem<'v> {
     }
 
     fn literal(&self, number: Literal) -> Result<&'v AttributeValue, UpdateError> {
-        self.literals
-            .get(usize::from(number))
-            .ok_or(UpdateError::MissingAttribute)
+        self.literals.get(usize::from(number)).ok_or(UpdateError::MissingAttribute)
     }
 
     fn value(&self, value: &SetValue) -> Result<Cow<'v, AttributeValue>, UpdateError> {
         match value {
-            SetValue::Path(path) => path
-                .find(self.item)
-                .map(Cow::Borrowed)
-                .ok_or(UpdateError::MissingAttribute),
+            SetValue::Path(path) => {
+                path.find(self.item).map(Cow::Borrowed).ok_or(UpdateError::MissingAttribute)
+            }
             SetValue::Literal(number) => self.literal(*number).map(Cow::Borrowed),
             SetValue::IfNotExists(path, other) => match path.find(self.item) {
                 Some(value) => Ok(Cow::Borrowed(value)),
@@ -282,19 +272,12 @@ impl<'v> OldItem<'v> {
             }
             [] => false,
         };
-        if fits {
-            Ok(())
-        } else {
-            Err(UpdateError::InvalidPath)
-        }
+        if fits { Ok(()) } else { Err(UpdateError::InvalidPath) }
     }
 }
 
 /// `ADD`: to a number, or into a set of the same type. What does not exist is 0, or the empty set.
-fn add(
-    old: Option<&AttributeValue>,
-    added: &AttributeValue,
-) -> Result<AttributeValue, UpdateError> {
+fn add(old: Option<&AttributeValue>, added: &AttributeValue) -> Result<AttributeValue, UpdateError> {
     use AttributeValue::{Bs, N, Ns, Ss};
     match (old, added) {
         (None, N(_) | Ss(_) | Ns(_) | Bs(_)) => Ok(added.clone()),
@@ -327,23 +310,18 @@ fn delete(old: &AttributeValue, taken: &AttributeValue) -> Result<Change, Update
         }
         _ => return Err(UpdateError::OperandType),
     };
-    Ok(if is_empty {
-        Change::Remove
-    } else {
-        Change::Write(rest)
-    })
+    Ok(if is_empty { Change::Remove } else { Change::Write(rest) })
 }
 
 fn find_parent<'i>(item: &'i Item, middle: &[Segment]) -> Option<&'i AttributeValue> {
     let (Segment::Name(name), rest) = middle.split_first()? else {
         return None;
     };
-    rest.iter()
-        .try_fold(item.get(name)?, |value, segment| match (value, segment) {
-            (AttributeValue::M(map), Segment::Name(name)) => map.get(name),
-            (AttributeValue::L(list), Segment::Index(index)) => list.get(*index as usize),
-            _ => None,
-        })
+    rest.iter().try_fold(item.get(name)?, |value, segment| match (value, segment) {
+        (AttributeValue::M(map), Segment::Name(name)) => map.get(name),
+        (AttributeValue::L(list), Segment::Index(index)) => list.get(*index as usize),
+        _ => None,
+    })
 }
 
 /// Puts `value` at a place whose parent was checked. Behind the end of a list it is appended.
@@ -356,12 +334,10 @@ fn write(item: &mut Item, target: &Path, value: AttributeValue) {
         (Some(AttributeValue::M(map)), Some(Segment::Name(name))) => {
             map.insert(name.clone(), value);
         }
-        (Some(AttributeValue::L(list)), Some(Segment::Index(index))) => {
-            match list.get_mut(*index as usize) {
-                Some(element) => *element = value,
-                None => list.push(value),
-            }
-        }
+        (Some(AttributeValue::L(list)), Some(Segment::Index(index))) => match list.get_mut(*index as usize) {
+            Some(element) => *element = value,
+            None => list.push(value),
+        },
         _ => {}
     }
 }

@@ -54,8 +54,7 @@ pub enum CommandBody {
     },
     /// A change of the catalog; only the catalog's own shard applies it.
     Catalog(CatalogCommand),
-    /// Panics in apply, to prove the poison rule. Refused unless the process was started with the test switch,
-    /// and never produced by any request.
+    /// Panics in apply, to prove the poison rule. No request produces it; only tests propose it.
     PlantedPanic,
 }
 

@@ -100,29 +100,18 @@ impl Op {
     /// `TagResource` too where CreateTable brings tags. Listings have no resource.
     pub fn access(&self) -> Vec<Access<'_>> {
         let action = self.name();
-        let listing = matches!(
-            self,
-            Self::ListBackups(_) | Self::ListContributorInsights(_) | Self::ListStreams(_)
-        );
+        let listing =
+            matches!(self, Self::ListBackups(_) | Self::ListContributorInsights(_) | Self::ListStreams(_));
         let tables = if listing { Vec::new() } else { self.tables() };
-        let on = |table| Access {
-            action,
-            resource: Resource::Table(table),
-        };
+        let on = |table| Access { action, resource: Resource::Table(table) };
         let mut access: Vec<_> = tables.into_iter().map(on).collect();
         if access.is_empty() {
-            access.push(Access {
-                action,
-                resource: Resource::Any,
-            });
+            access.push(Access { action, resource: Resource::Any });
         }
         if let Self::CreateTable(op) = self
             && !op.tags.is_empty()
         {
-            access.push(Access {
-                action: "TagResource",
-                resource: Resource::Table(&op.table),
-            });
+            access.push(Access { action: "TagResource", resource: Resource::Table(&op.table) });
         }
         access
     }
@@ -137,9 +126,7 @@ impl Op {
             | Self::Query(_)
             | Self::Scan(_)
             | Self::BatchGetItem(_)
-            | Self::BatchWriteItem(_) => {
-                OpError::ResourceNotFound("Requested resource not found".to_owned())
-            }
+            | Self::BatchWriteItem(_) => OpError::ResourceNotFound("Requested resource not found".to_owned()),
             Self::TagResource(_)
             | Self::UntagResource(_)
             | Self::ListTagsOfResource(_)

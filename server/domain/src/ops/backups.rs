@@ -30,9 +30,7 @@ impl DescribeContinuousBackups {
         let mut check = Constraints::new();
         let table = check.table("tableName", input.table_name.as_deref());
         check.finish()?;
-        Ok(Self {
-            table: table.expect(CHECKED),
-        })
+        Ok(Self { table: table.expect(CHECKED) })
     }
 
     /// The answer for a table that exists.
@@ -45,12 +43,7 @@ impl DescribeContinuousBackups {
 }
 
 /// `BackupTypeFilter`. All find the same: nothing.
-const BACKUP_TYPES: [(&str, ()); 4] = [
-    ("USER", ()),
-    ("SYSTEM", ()),
-    ("AWS_BACKUP", ()),
-    ("ALL", ()),
-];
+const BACKUP_TYPES: [(&str, ()); 4] = [("USER", ()), ("SYSTEM", ()), ("AWS_BACKUP", ()), ("ALL", ())];
 
 /// What ListBackups is asked. The time range is not checked: there is nothing it could select.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,12 +71,7 @@ impl ListBackups {
         let mut check = Constraints::new();
         let table = check.optional_table("tableName", input.table_name.as_deref());
         check.range("limit", input.limit, 1, 100);
-        check.length(
-            "exclusiveStartBackupArn",
-            input.exclusive_start_backup_arn.as_deref(),
-            37,
-            1024,
-        );
+        check.length("exclusiveStartBackupArn", input.exclusive_start_backup_arn.as_deref(), 37, 1024);
         check.one_of("backupType", input.backup_type.as_deref(), &BACKUP_TYPES);
         check.finish()?;
         Ok(Self { table })

@@ -82,12 +82,7 @@ impl BatchGetItem {
         check.required("requestItems", input.request_items.as_ref());
         let requests = input.request_items.unwrap_or_default();
         if check.is_clean() {
-            check.count(
-                "requestItems",
-                requests.len(),
-                1,
-                limits::BATCH_GET_KEYS_MAX,
-            );
+            check.count("requestItems", requests.len(), 1, limits::BATCH_GET_KEYS_MAX);
         }
         let mut tables = Vec::with_capacity(requests.len());
         for (name, request) in &requests {
@@ -102,15 +97,9 @@ impl BatchGetItem {
         }
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
         check.finish()?;
-        let keys: usize = requests
-            .values()
-            .flat_map(|request| &request.keys)
-            .map(Vec::len)
-            .sum();
+        let keys: usize = requests.values().flat_map(|request| &request.keys).map(Vec::len).sum();
         if keys > limits::BATCH_GET_KEYS_MAX {
-            return Err(OpError::validation(
-                "Too many items requested for the BatchGetItem call",
-            ));
+            return Err(OpError::validation("Too many items requested for the BatchGetItem call"));
         }
         for request in requests.values() {
             legacy::check_not_mixed(
@@ -122,11 +111,7 @@ impl BatchGetItem {
         let parse = |(table, request): (Option<TableRef>, KeysAndAttributes)| {
             BatchGetTable::parse(table.expect(CHECKED), request)
         };
-        let tables = tables
-            .into_iter()
-            .zip(requests.into_values())
-            .map(parse)
-            .collect::<Result<_, _>>()?;
+        let tables = tables.into_iter().zip(requests.into_values()).map(parse).collect::<Result<_, _>>()?;
         Ok(Self { tables, consumed })
     }
 
@@ -158,17 +143,10 @@ impl BatchGetItem {
             }
             capacities.extend(capacity::consumed(part.table.given(), units, self.consumed));
             if !left.is_empty() {
-                let back = KeysAndAttributes {
-                    keys: Some(left),
-                    ..part.sent.clone()
-                };
-                output
-                    .unprocessed_keys
-                    .insert(part.table.given().to_owned(), back);
+                let back = KeysAndAttributes { keys: Some(left), ..part.sent.clone() };
+                output.unprocessed_keys.insert(part.table.given().to_owned(), back);
             }
-            output
-                .responses
-                .insert(part.table.given().to_owned(), items);
+            output.responses.insert(part.table.given().to_owned(), items);
         }
         output.consumed_capacity = (self.consumed != ReturnConsumed::None).then_some(capacities);
         output
@@ -182,21 +160,12 @@ impl BatchGetTable {
         let names = sent.expression_attribute_names.as_ref();
         let mut placeholders =
             Placeholders::new(names, None, &[(ExpressionKind::Projection, text.is_some())])?;
-        let projection =
-            write::read_projection(&mut placeholders, text, sent.attributes_to_get.as_ref())?;
+        let projection = write::read_projection(&mut placeholders, text, sent.attributes_to_get.as_ref())?;
         placeholders.finish()?;
         if (1..keys.len()).any(|i| keys[..i].contains(&keys[i])) {
-            return Err(OpError::validation(
-                "Provided list of item keys contains duplicates",
-            ));
+            return Err(OpError::validation("Provided list of item keys contains duplicates"));
         }
-        Ok(Self {
-            table,
-            consistent: sent.consistent_read.unwrap_or(false),
-            projection,
-            keys,
-            sent,
-        })
+        Ok(Self { table, consistent: sent.consistent_read.unwrap_or(false), projection, keys, sent })
     }
 
     /// A plan for each key, in order.
@@ -204,12 +173,7 @@ impl BatchGetTable {
         let plan = |map: &Item| {
             let key = write::bind_key(record, map)?;
             let projection = self.projection.clone();
-            Ok(GetPlan {
-                table: record.id,
-                schema: record.version,
-                key,
-                projection,
-            })
+            Ok(GetPlan { table: record.id, schema: record.version, key, projection })
         };
         self.keys.iter().map(plan).collect()
     }

@@ -73,10 +73,9 @@ impl BatchWritten {
     /// From the reply to its command.
     pub fn of_reply(reply: ReplyBody) -> Result<Self, OpError> {
         match reply {
-            ReplyBody::Written(written) => Ok(Self::Written {
-                old_size: written.old_size,
-                new_size: written.new_size,
-            }),
+            ReplyBody::Written(written) => {
+                Ok(Self::Written { old_size: written.old_size, new_size: written.new_size })
+            }
             other => Err(write::refusal(other)),
         }
     }
@@ -93,17 +92,9 @@ impl BatchWriteItem {
         check.required("requestItems", input.request_items.as_ref());
         let requests = input.request_items.unwrap_or_default();
         if check.is_clean() {
-            check.count(
-                "requestItems",
-                requests.len(),
-                1,
-                limits::BATCH_WRITE_REQUESTS_MAX,
-            );
+            check.count("requestItems", requests.len(), 1, limits::BATCH_WRITE_REQUESTS_MAX);
         }
-        if requests
-            .values()
-            .any(|list| !(1..=limits::BATCH_WRITE_REQUESTS_MAX).contains(&list.len()))
-        {
+        if requests.values().any(|list| !(1..=limits::BATCH_WRITE_REQUESTS_MAX).contains(&list.len())) {
             check.aggregate("requestItems", LIST_CONSTRAINT);
         }
         let mut tables = Vec::with_capacity(requests.len());
@@ -111,44 +102,25 @@ impl BatchWriteItem {
             tables.push(check.table("requestItems", Some(name)));
             for (i, request) in list.iter().enumerate() {
                 let absent = match request {
-                    WriteRequestInput {
-                        put: Some(None), ..
-                    } => "putRequest.item",
-                    WriteRequestInput {
-                        delete: Some(None), ..
-                    } => "deleteRequest.key",
+                    WriteRequestInput { put: Some(None), .. } => "putRequest.item",
+                    WriteRequestInput { delete: Some(None), .. } => "deleteRequest.key",
                     _ => continue,
                 };
-                check.missing(&format!(
-                    "requestItems.{name}.member.{}.member.{absent}",
-                    i + 1
-                ));
+                check.missing(&format!("requestItems.{name}.member.{}.member.{absent}", i + 1));
             }
         }
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
         check.return_metrics(input.return_item_collection_metrics.as_deref());
         check.finish()?;
         if requests.values().map(Vec::len).sum::<usize>() > limits::BATCH_WRITE_REQUESTS_MAX {
-            return Err(OpError::validation(
-                "Too many items requested for the BatchWriteItem call",
-            ));
+            return Err(OpError::validation("Too many items requested for the BatchWriteItem call"));
         }
         write::check_fault(input.value_fault)?;
         let parse = |(table, list): (Option<TableRef>, Vec<WriteRequestInput>)| {
-            let requests = list
-                .into_iter()
-                .map(parse_request)
-                .collect::<Result<_, OpError>>()?;
-            Ok::<_, OpError>(BatchWriteTable {
-                table: table.expect(CHECKED),
-                requests,
-            })
+            let requests = list.into_iter().map(parse_request).collect::<Result<_, OpError>>()?;
+            Ok::<_, OpError>(BatchWriteTable { table: table.expect(CHECKED), requests })
         };
-        let tables = tables
-            .into_iter()
-            .zip(requests.into_values())
-            .map(parse)
-            .collect::<Result<_, _>>()?;
+        let tables = tables.into_iter().zip(requests.into_values()).map(parse).collect::<Result<_, _>>()?;
         Ok(Self { tables, consumed })
     }
 
@@ -171,9 +143,7 @@ impl BatchWriteItem {
             }
             capacities.extend(capacity::consumed(part.table.given(), units, self.consumed));
             if !left.is_empty() {
-                output
-                    .unprocessed_items
-                    .insert(part.table.given().to_owned(), left);
+                output.unprocessed_items.insert(part.table.given().to_owned(), left);
             }
         }
         output.consumed_capacity = (self.consumed != ReturnConsumed::None).then_some(capacities);
@@ -214,15 +184,11 @@ impl BatchWriteTable {
         let mut writes = Vec::with_capacity(self.requests.len());
         for request in &self.requests {
             let (key, action) = match request {
-                WriteRequest::Put(item) => {
-                    (keys::key_of_item(record, item)?, Action::Put(item.clone()))
-                }
+                WriteRequest::Put(item) => (keys::key_of_item(record, item)?, Action::Put(item.clone())),
                 WriteRequest::Delete(map) => (keys::key_of_map(record, map)?, Action::Delete),
             };
             if !seen.insert((key.partition.clone(), key.sort.clone())) {
-                return Err(OpError::validation(
-                    "Provided list of item keys contains duplicates",
-                ));
+                return Err(OpError::validation("Provided list of item keys contains duplicates"));
             }
             writes.push(options.command(record, key, action));
         }

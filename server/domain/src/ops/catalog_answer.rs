@@ -5,9 +5,7 @@ use crate::error::OpError;
 
 /// The answer to an operation on tables whose table is not there (contract 14.2).
 pub(super) fn table_not_found(name: &str) -> OpError {
-    OpError::ResourceNotFound(format!(
-        "Requested resource not found: Table: {name} not found"
-    ))
+    OpError::ResourceNotFound(format!("Requested resource not found: Table: {name} not found"))
 }
 
 /// The answer to a change of a table that is not in the state for it.
@@ -34,17 +32,15 @@ pub(super) fn protected(name: &str) -> OpError {
 pub fn table(name: &str, reply: CatalogReply) -> Result<Box<TableRecord>, OpError> {
     match reply {
         CatalogReply::Table(record) => Ok(record),
-        CatalogReply::TableExists(_) => Err(OpError::ResourceInUse(format!(
-            "Table already exists: {name}"
-        ))),
+        CatalogReply::TableExists(_) => Err(OpError::ResourceInUse(format!("Table already exists: {name}"))),
         CatalogReply::NotFound => Err(table_not_found(name)),
         CatalogReply::TableBusy(record) => Err(in_use(&record)),
         CatalogReply::Protected => Err(protected(name)),
         CatalogReply::Refused(Refusal::Validation(text)) => Err(OpError::Validation(text)),
         CatalogReply::Refused(Refusal::Limit(text)) => Err(OpError::LimitExceeded(text)),
-        CatalogReply::Done | CatalogReply::Node(_) => Err(OpError::Internal(
-            "a change of a table was answered by something else".to_owned(),
-        )),
+        CatalogReply::Done | CatalogReply::Node(_) => {
+            Err(OpError::Internal("a change of a table was answered by something else".to_owned()))
+        }
     }
 }
 

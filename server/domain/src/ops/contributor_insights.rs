@@ -39,17 +39,11 @@ impl DescribeContributorInsights {
         let table = check.table("tableName", input.table_name.as_deref());
         check.name("indexName", input.index_name.as_deref());
         check.finish()?;
-        Ok(Self {
-            table: table.expect(CHECKED),
-            index: input.index_name,
-        })
+        Ok(Self { table: table.expect(CHECKED), index: input.index_name })
     }
 
     /// The answer for a table that exists. No table has an index yet, so a named one is not found.
-    pub fn answer(
-        &self,
-        record: &TableRecord,
-    ) -> Result<DescribeContributorInsightsOutput, OpError> {
+    pub fn answer(&self, record: &TableRecord) -> Result<DescribeContributorInsightsOutput, OpError> {
         if let Some(index) = &self.index {
             let text = format!("Requested resource not found: Index: {index} not found");
             return Err(OpError::ResourceNotFound(text));

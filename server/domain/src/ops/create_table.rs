@@ -88,10 +88,8 @@ impl CreateTable {
             .map(|asked| settings::check_on_demand_maximum(billing, None, asked))
             .transpose()?
             .filter(|maximum| maximum.read > 0 || maximum.write > 0);
-        let warm = capacity
-            .warm
-            .map(|asked| settings::check_warm(billing, throughput, None, asked))
-            .transpose()?;
+        let warm =
+            capacity.warm.map(|asked| settings::check_warm(billing, throughput, None, asked)).transpose()?;
         let tags = tags::resolve(input.tags.unwrap_or_default())?;
         tags::check_total(&tags)?;
         let definition = TableDefinition {
@@ -104,11 +102,7 @@ impl CreateTable {
             class,
             deletion_protection: input.deletion_protection_enabled.unwrap_or(false),
         };
-        Ok(Self {
-            table: table.expect(CHECKED),
-            definition,
-            tags,
-        })
+        Ok(Self { table: table.expect(CHECKED), definition, tags })
     }
 
     /// The catalog command, with the random parts that its proposer drew. Its reply goes to
@@ -125,30 +119,16 @@ impl CreateTable {
     }
 }
 
-fn check_attribute_definitions(
-    check: &mut Constraints,
-    definitions: Option<&[AttributeDefinition]>,
-) {
+fn check_attribute_definitions(check: &mut Constraints, definitions: Option<&[AttributeDefinition]>) {
     check.required("attributeDefinitions", definitions.as_ref());
     for (i, definition) in definitions.unwrap_or_default().iter().enumerate() {
         if check.is_full() {
             break;
         }
         let path = format!("attributeDefinitions.{}.member", i + 1);
-        check_attribute_name(
-            check,
-            &format!("{path}.attributeName"),
-            definition.attribute_name.as_deref(),
-        );
-        check.required(
-            &format!("{path}.attributeType"),
-            definition.attribute_type.as_ref(),
-        );
-        check.one_of(
-            &format!("{path}.attributeType"),
-            definition.attribute_type.as_deref(),
-            &KEY_TYPES,
-        );
+        check_attribute_name(check, &format!("{path}.attributeName"), definition.attribute_name.as_deref());
+        check.required(&format!("{path}.attributeType"), definition.attribute_type.as_ref());
+        check.one_of(&format!("{path}.attributeType"), definition.attribute_type.as_deref(), &KEY_TYPES);
     }
 }
 
@@ -162,17 +142,9 @@ fn check_key_schema(check: &mut Constraints, elements: Option<&[KeySchemaElement
             break;
         }
         let path = format!("keySchema.{}.member", i + 1);
-        check_attribute_name(
-            check,
-            &format!("{path}.attributeName"),
-            element.attribute_name.as_deref(),
-        );
+        check_attribute_name(check, &format!("{path}.attributeName"), element.attribute_name.as_deref());
         check.required(&format!("{path}.keyType"), element.key_type.as_ref());
-        check.one_of(
-            &format!("{path}.keyType"),
-            element.key_type.as_deref(),
-            &[("HASH", ()), ("RANGE", ())],
-        );
+        check.one_of(&format!("{path}.keyType"), element.key_type.as_deref(), &[("HASH", ()), ("RANGE", ())]);
     }
 }
 
@@ -184,10 +156,7 @@ fn check_attribute_name(check: &mut Constraints, path: &str, name: Option<&str>)
 
 /// `PROVISIONED` (the default) needs units, `PAY_PER_REQUEST` forbids them.
 fn resolve_billing(capacity: &Capacity) -> Result<(BillingMode, Units), OpError> {
-    match (
-        capacity.billing.unwrap_or(BillingMode::Provisioned),
-        capacity.throughput,
-    ) {
+    match (capacity.billing.unwrap_or(BillingMode::Provisioned), capacity.throughput) {
         (BillingMode::PayPerRequest, Some(_)) => Err(settings::no_throughput_on_demand()),
         (BillingMode::PayPerRequest, None) => Ok((BillingMode::PayPerRequest, Units::default())),
         (BillingMode::Provisioned, None) => Err(settings::throughput_needed()),
@@ -203,11 +172,8 @@ fn resolve_keys(
     elements: &[KeySchemaElement],
     definitions: &[AttributeDefinition],
 ) -> Result<(KeyAttribute, Option<KeyAttribute>), OpError> {
-    let is = |i: usize, key_type: &str| {
-        elements
-            .get(i)
-            .is_none_or(|e| e.key_type.as_deref() == Some(key_type))
-    };
+    let is =
+        |i: usize, key_type: &str| elements.get(i).is_none_or(|e| e.key_type.as_deref() == Some(key_type));
     if !is(0, "HASH") {
         return Err(OpError::validation(
             "Invalid KeySchema: The first KeySchemaElement is not a HASH key type",
@@ -218,20 +184,14 @@ fn resolve_keys(
             "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
         ));
     }
-    let names: Vec<&str> = elements
-        .iter()
-        .filter_map(|element| element.attribute_name.as_deref())
-        .collect();
+    let names: Vec<&str> = elements.iter().filter_map(|element| element.attribute_name.as_deref()).collect();
     if names.len() == 2 && names[0] == names[1] {
         return Err(OpError::validation(
             "Both the Hash Key and the Range Key element in the KeySchema have the same name",
         ));
     }
-    let mut keys = names
-        .iter()
-        .map(|name| define(name, definitions))
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter();
+    let mut keys =
+        names.iter().map(|name| define(name, definitions)).collect::<Result<Vec<_>, _>>()?.into_iter();
     check_all_used(&names, definitions)?;
     let hash = keys.next().expect("a key schema has at least one element");
     Ok((hash, keys.next()))
@@ -239,29 +199,17 @@ fn resolve_keys(
 
 /// A key attribute with the type that its definition gives it.
 fn define(name: &str, definitions: &[AttributeDefinition]) -> Result<KeyAttribute, OpError> {
-    let named =
-        |definition: &&AttributeDefinition| definition.attribute_name.as_deref() == Some(name);
+    let named = |definition: &&AttributeDefinition| definition.attribute_name.as_deref() == Some(name);
     let definition = definitions.iter().find(named);
     let kind = definition.and_then(|definition| definition.attribute_type.as_deref());
-    match KEY_TYPES
-        .iter()
-        .find(|(type_name, _)| Some(*type_name) == kind)
-    {
-        Some((_, kind)) => Ok(KeyAttribute {
-            name: name.to_owned(),
-            kind: *kind,
-        }),
-        None => Err(OpError::validation(
-            "Invalid KeySchema: Some index key attribute have no definition",
-        )),
+    match KEY_TYPES.iter().find(|(type_name, _)| Some(*type_name) == kind) {
+        Some((_, kind)) => Ok(KeyAttribute { name: name.to_owned(), kind: *kind }),
+        None => Err(OpError::validation("Invalid KeySchema: Some index key attribute have no definition")),
     }
 }
 
 fn check_all_used(names: &[&str], definitions: &[AttributeDefinition]) -> Result<(), OpError> {
-    let defined: BTreeSet<&str> = definitions
-        .iter()
-        .filter_map(|d| d.attribute_name.as_deref())
-        .collect();
+    let defined: BTreeSet<&str> = definitions.iter().filter_map(|d| d.attribute_name.as_deref()).collect();
     if defined.len() == names.len() && definitions.len() == names.len() {
         return Ok(());
     }

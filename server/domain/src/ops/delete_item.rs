@@ -63,8 +63,7 @@ impl DeleteItem {
         let returns = check.return_values(input.return_values.as_deref());
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
         check.return_metrics(input.return_item_collection_metrics.as_deref());
-        let old_on_failure =
-            check.old_on_failure(input.return_values_on_condition_check_failure.as_deref());
+        let old_on_failure = check.old_on_failure(input.return_values_on_condition_check_failure.as_deref());
         let expected =
             LegacyExpected::of_write(&mut check, input.expected, input.conditional_operator.as_deref());
         check.finish()?;
@@ -83,27 +82,14 @@ impl DeleteItem {
         write::check_old_or_none(returns)?;
         let condition = write::read_condition(&mut placeholders, text, expected)?;
         placeholders.finish()?;
-        let options = WriteOptions {
-            condition,
-            returns,
-            old_on_failure,
-            consumed,
-        };
-        Ok(Self {
-            table: table.expect(CHECKED),
-            key: input.key.expect(CHECKED),
-            options,
-        })
+        let options = WriteOptions { condition, returns, old_on_failure, consumed };
+        Ok(Self { table: table.expect(CHECKED), key: input.key.expect(CHECKED), options })
     }
 
     /// The command for this table.
     pub fn bind(&self, record: &TableRecord) -> Result<CommandBody, OpError> {
         let key = write::bind_key(record, &self.key)?;
-        Ok(CommandBody::Write(self.options.command(
-            record,
-            key,
-            Action::Delete,
-        )))
+        Ok(CommandBody::Write(self.options.command(record, key, Action::Delete)))
     }
 
     /// The answer to the command's reply.

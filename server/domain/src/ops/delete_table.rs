@@ -22,9 +22,7 @@ impl DeleteTable {
         let mut check = Constraints::new();
         let table = check.table("tableName", input.table_name.as_deref());
         check.finish()?;
-        Ok(Self {
-            table: table.expect(CHECKED),
-        })
+        Ok(Self { table: table.expect(CHECKED) })
     }
 
     /// The catalog command; the catalog checks the same again when it applies it. Its reply goes to
@@ -39,9 +37,6 @@ impl DeleteTable {
             }
             TableStatus::Active | TableStatus::Deleting => {}
         }
-        Ok(CatalogCommand::DeleteTable {
-            account: record.account,
-            name: record.name.clone(),
-        })
+        Ok(CatalogCommand::DeleteTable { account: record.account, name: record.name.clone() })
     }
 }

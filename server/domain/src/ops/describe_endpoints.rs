@@ -36,19 +36,12 @@ pub struct DescribeEndpointsOutput {
 impl DescribeEndpoints {
     /// Never fails.
     pub fn parse(input: DescribeEndpointsInput) -> Self {
-        Self {
-            host: input.host.unwrap_or_else(|| "localhost:8000".to_owned()),
-        }
+        Self { host: input.host.unwrap_or_else(|| "localhost:8000".to_owned()) }
     }
 
     /// The one endpoint.
     pub fn answer(&self) -> DescribeEndpointsOutput {
-        let endpoint = Endpoint {
-            address: self.host.clone(),
-            cache_period_in_minutes: CACHE_PERIOD_MINUTES,
-        };
-        DescribeEndpointsOutput {
-            endpoints: vec![endpoint],
-        }
+        let endpoint = Endpoint { address: self.host.clone(), cache_period_in_minutes: CACHE_PERIOD_MINUTES };
+        DescribeEndpointsOutput { endpoints: vec![endpoint] }
     }
 }

@@ -3,9 +3,8 @@
 use trilith_values::key::KeyType;
 
 use super::types::{
-    AttributeDefinition, BillingModeSummary, KeySchemaElement, OnDemandThroughput,
-    TableClassSummary, TableDescription, TableInput, ThroughputDescription,
-    WarmThroughputDescription,
+    AttributeDefinition, BillingModeSummary, KeySchemaElement, OnDemandThroughput, TableClassSummary,
+    TableDescription, TableInput, ThroughputDescription, WarmThroughputDescription,
 };
 use super::{TableRef, keys};
 use crate::arn;
@@ -41,20 +40,13 @@ impl DescribeTable {
         let mut check = Constraints::new();
         let table = check.table("tableName", input.table_name.as_deref());
         check.finish()?;
-        Ok(Self {
-            table: table.expect(CHECKED),
-        })
+        Ok(Self { table: table.expect(CHECKED) })
     }
 }
 
 /// The description of a table in `region`. `now` decides which decreases of its throughput were made today (UTC).
 /// Of a table that is being deleted, only what is left of it is told.
-pub fn describe(
-    record: &TableRecord,
-    counts: Counts,
-    region: &str,
-    now: Stamp,
-) -> TableDescription {
+pub fn describe(record: &TableRecord, counts: Counts, region: &str, now: Stamp) -> TableDescription {
     let definition = &record.definition;
     let there = record.status != TableStatus::Deleting;
     TableDescription {
@@ -69,26 +61,22 @@ pub fn describe(
         table_arn: arn::table_arn(region, record.account, &record.name),
         table_id: uuid_text(record.uuid),
         billing_mode_summary: billing(record),
-        table_class_summary: definition.class.map(|table_class| TableClassSummary {
-            table_class,
-            last_update: record.class_changed,
-        }),
+        table_class_summary: definition
+            .class
+            .map(|table_class| TableClassSummary { table_class, last_update: record.class_changed }),
         deletion_protection_enabled: definition.deletion_protection,
-        on_demand_throughput: definition
-            .on_demand_maximum
-            .filter(|_| there)
-            .map(|maximum| OnDemandThroughput {
+        on_demand_throughput: definition.on_demand_maximum.filter(|_| there).map(|maximum| {
+            OnDemandThroughput {
                 max_read_request_units: Some(maximum.read),
                 max_write_request_units: Some(maximum.write),
-            }),
+            }
+        }),
         warm_throughput: there.then(|| warm(record)),
     }
 }
 
 /// The table's key attributes, partition key first.
-fn key_attributes(
-    definition: &TableDefinition,
-) -> impl Iterator<Item = (&KeyAttribute, &'static str)> {
+fn key_attributes(definition: &TableDefinition) -> impl Iterator<Item = (&KeyAttribute, &'static str)> {
     let range = definition.range.iter().map(|range| (range, "RANGE"));
     std::iter::once((&definition.hash, "HASH")).chain(range)
 }
@@ -119,11 +107,7 @@ fn throughput(record: &TableRecord, now: Stamp) -> ThroughputDescription {
     ThroughputDescription {
         last_increase: record.last_increase,
         last_decrease: record.last_decrease,
-        decreases_today: record
-            .decreases
-            .iter()
-            .filter(|stamp| day(stamp) == day(&now))
-            .count() as u64,
+        decreases_today: record.decreases.iter().filter(|stamp| day(stamp) == day(&now)).count() as u64,
         read_capacity_units: units.read,
         write_capacity_units: units.write,
     }
@@ -136,10 +120,7 @@ fn billing(record: &TableRecord) -> Option<BillingModeSummary> {
         BillingMode::PayPerRequest => record.on_demand_since.or(Some(record.created)),
         BillingMode::Provisioned => Some(record.on_demand_since?),
     };
-    Some(BillingModeSummary {
-        billing_mode,
-        last_update_to_pay_per_request: since,
-    })
+    Some(BillingModeSummary { billing_mode, last_update_to_pay_per_request: since })
 }
 
 /// What a table sustains at once: what was asked for, and not less than it has anyway.
@@ -157,26 +138,17 @@ fn warm(record: &TableRecord) -> WarmThroughputDescription {
 pub(super) fn warm_base(billing: BillingMode, throughput: Units) -> Units {
     match billing {
         BillingMode::Provisioned => throughput,
-        BillingMode::PayPerRequest => Units {
-            read: limits::ON_DEMAND_READ_UNITS,
-            write: limits::ON_DEMAND_WRITE_UNITS,
-        },
+        BillingMode::PayPerRequest => {
+            Units { read: limits::ON_DEMAND_READ_UNITS, write: limits::ON_DEMAND_WRITE_UNITS }
+        }
     }
 }
 
 /// A UUID in its usual, lower-case form.
 fn uuid_text(uuid: u128) -> String {
     let hex = format!("{uuid:032x}");
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// The type a descriptor (`S`, `N`, `B`) names.
-pub(super) const KEY_TYPES: [(&str, KeyType); 3] =
-    [("S", KeyType::S), ("N", KeyType::N), ("B", KeyType::B)];
+pub(super) const KEY_TYPES: [(&str, KeyType); 3] = [("S", KeyType::S), ("N", KeyType::N), ("B", KeyType::B)];

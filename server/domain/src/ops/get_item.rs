@@ -94,12 +94,7 @@ impl GetItem {
     pub fn bind(&self, record: &TableRecord) -> Result<Plan, OpError> {
         let key = write::bind_key(record, &self.key)?;
         let projection = self.projection.clone();
-        Ok(Plan::Get(GetPlan {
-            table: record.id,
-            schema: record.version,
-            key,
-            projection,
-        }))
+        Ok(Plan::Get(GetPlan { table: record.id, schema: record.version, key, projection }))
     }
 
     /// The answer, from the item found (projected) and its whole size in bytes.

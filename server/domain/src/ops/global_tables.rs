@@ -31,17 +31,12 @@ impl DescribeTableReplicaAutoScaling {
         let mut check = Constraints::new();
         let table = check.table("tableName", input.table_name.as_deref());
         check.finish()?;
-        Ok(Self {
-            table: table.expect(CHECKED),
-        })
+        Ok(Self { table: table.expect(CHECKED) })
     }
 
     /// The answer for a table that exists.
     pub fn answer(&self, record: &TableRecord) -> DescribeTableReplicaAutoScalingOutput {
-        DescribeTableReplicaAutoScalingOutput {
-            table_name: record.name.clone(),
-            table_status: record.status,
-        }
+        DescribeTableReplicaAutoScalingOutput { table_name: record.name.clone(), table_status: record.status }
     }
 }
 
@@ -64,10 +59,7 @@ impl ListGlobalTables {
     /// Checks the page's members.
     pub fn parse(input: ListGlobalTablesInput) -> Result<Self, OpError> {
         let mut check = Constraints::new();
-        check.name(
-            "exclusiveStartGlobalTableName",
-            input.exclusive_start_global_table_name.as_deref(),
-        );
+        check.name("exclusiveStartGlobalTableName", input.exclusive_start_global_table_name.as_deref());
         check.at_least("limit", input.limit, 1);
         check.finish()?;
         Ok(Self)

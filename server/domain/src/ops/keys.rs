@@ -14,9 +14,9 @@ use crate::schema::KeyAttribute;
 pub(super) fn check_usable(record: &TableRecord) -> Result<(), OpError> {
     match record.status {
         TableStatus::Active | TableStatus::Updating => Ok(()),
-        TableStatus::Creating | TableStatus::Deleting => Err(OpError::ResourceNotFound(
-            "Requested resource not found".to_owned(),
-        )),
+        TableStatus::Creating | TableStatus::Deleting => {
+            Err(OpError::ResourceNotFound("Requested resource not found".to_owned()))
+        }
     }
 }
 
@@ -32,12 +32,8 @@ pub(super) fn key_of_map(record: &TableRecord, map: &Item) -> Result<ItemKey, Op
         return Err(no_match());
     }
     let element = |attribute: &KeyAttribute| {
-        let value = map
-            .get(&attribute.name)
-            .and_then(|value| KeyValue::try_from(value).ok());
-        value
-            .filter(|value| value.key_type() == attribute.kind)
-            .ok_or_else(no_match)
+        let value = map.get(&attribute.name).and_then(|value| KeyValue::try_from(value).ok());
+        value.filter(|value| value.key_type() == attribute.kind).ok_or_else(no_match)
     };
     let partition = element(&definition.hash)?;
     let sort = definition.range.as_ref().map(element).transpose()?;
@@ -47,12 +43,7 @@ pub(super) fn key_of_map(record: &TableRecord, map: &Item) -> Result<ItemKey, Op
 /// The key of a whole item that is about to be put.
 pub(super) fn key_of_item(record: &TableRecord, item: &Item) -> Result<ItemKey, OpError> {
     let partition = key_attribute(item, &record.definition.hash)?;
-    let sort = record
-        .definition
-        .range
-        .as_ref()
-        .map(|range| key_attribute(item, range))
-        .transpose()?;
+    let sort = record.definition.range.as_ref().map(|range| key_attribute(item, range)).transpose()?;
     key(record, partition, sort)
 }
 
@@ -60,9 +51,7 @@ pub(super) fn key_of_item(record: &TableRecord, item: &Item) -> Result<ItemKey, 
 fn key_attribute(item: &Item, attribute: &KeyAttribute) -> Result<KeyValue, OpError> {
     let KeyAttribute { name, kind } = attribute;
     let Some(value) = item.get(name) else {
-        let text = format!(
-            "One or more parameter values were invalid: Missing the key {name} in the item"
-        );
+        let text = format!("One or more parameter values were invalid: Missing the key {name} in the item");
         return Err(OpError::Validation(text));
     };
     match KeyValue::try_from(value) {
@@ -76,33 +65,21 @@ fn key_attribute(item: &Item, attribute: &KeyAttribute) -> Result<KeyValue, OpEr
 }
 
 /// A key from values of the right types: not empty, not too long, and placed by its hash.
-fn key(
-    record: &TableRecord,
-    partition: KeyValue,
-    sort: Option<KeyValue>,
-) -> Result<ItemKey, OpError> {
+fn key(record: &TableRecord, partition: KeyValue, sort: Option<KeyValue>) -> Result<ItemKey, OpError> {
     check_not_empty(&record.definition.hash.name, &partition)?;
     if let (Some(range), Some(sort)) = (&record.definition.range, &sort) {
         check_not_empty(&range.name, sort)?;
     }
     check_partition_size(&partition)?;
     sort.as_ref().map_or(Ok(()), check_sort_size)?;
-    Ok(ItemKey {
-        hash: partition_hash(record.seed, &partition),
-        partition,
-        sort,
-    })
+    Ok(ItemKey { hash: partition_hash(record.seed, &partition), partition, sort })
 }
 
 fn check_not_empty(name: &str, value: &KeyValue) -> Result<(), OpError> {
     if !value.is_empty() {
         return Ok(());
     }
-    let kind = if value.key_type() == KeyType::B {
-        "binary"
-    } else {
-        "string"
-    };
+    let kind = if value.key_type() == KeyType::B { "binary" } else { "string" };
     Err(OpError::Validation(format!(
         "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty \
          {kind} value. Key: {name}"
@@ -133,10 +110,7 @@ fn check_sort_size(value: &KeyValue) -> Result<(), OpError> {
 
 /// A key as the wire shows it.
 pub(super) fn item_of_key(record: &TableRecord, key: &ItemKey) -> Item {
-    let mut item = Item::from([(
-        record.definition.hash.name.clone(),
-        AttributeValue::from(&key.partition),
-    )]);
+    let mut item = Item::from([(record.definition.hash.name.clone(), AttributeValue::from(&key.partition))]);
     if let (Some(range), Some(sort)) = (&record.definition.range, &key.sort) {
         item.insert(range.name.clone(), AttributeValue::from(sort));
     }
@@ -146,26 +120,17 @@ pub(super) fn item_of_key(record: &TableRecord, key: &ItemKey) -> Item {
 /// Whether `name` is one of the table's key attributes.
 pub(super) fn is_key_attribute(record: &TableRecord, name: &str) -> bool {
     let definition = &record.definition;
-    definition.hash.name == name
-        || definition
-            .range
-            .as_ref()
-            .is_some_and(|range| range.name == name)
+    definition.hash.name == name || definition.range.as_ref().is_some_and(|range| range.name == name)
 }
 
 /// What can be checked of an item without its table: names, nesting, size.
 pub(super) fn check_item(item: &Item) -> Result<(), OpError> {
     check_names(item)?;
-    if item
-        .values()
-        .any(|value| value.depth() > limits::NESTING_MAX)
-    {
+    if item.values().any(|value| value.depth() > limits::NESTING_MAX) {
         return Err(super::value_rules::too_deep());
     }
     if item_size(item) > limits::ITEM_SIZE_MAX {
-        return Err(OpError::validation(
-            "Item size has exceeded the maximum allowed size",
-        ));
+        return Err(OpError::validation("Item size has exceeded the maximum allowed size"));
     }
     Ok(())
 }

@@ -29,15 +29,11 @@ impl DescribeKinesisStreamingDestination {
         let mut check = Constraints::new();
         let table = check.table("tableName", input.table_name.as_deref());
         check.finish()?;
-        Ok(Self {
-            table: table.expect(CHECKED),
-        })
+        Ok(Self { table: table.expect(CHECKED) })
     }
 
     /// The answer for a table that exists.
     pub fn answer(&self, record: &TableRecord) -> DescribeKinesisStreamingDestinationOutput {
-        DescribeKinesisStreamingDestinationOutput {
-            table_name: record.name.clone(),
-        }
+        DescribeKinesisStreamingDestinationOutput { table_name: record.name.clone() }
     }
 }

@@ -35,36 +35,21 @@ impl ListTables {
     /// Checks the page's members.
     pub fn parse(input: ListTablesInput) -> Result<Self, OpError> {
         let mut check = Constraints::new();
-        check.name(
-            "exclusiveStartTableName",
-            input.exclusive_start_table_name.as_deref(),
-        );
+        check.name("exclusiveStartTableName", input.exclusive_start_table_name.as_deref());
         check.range("limit", input.limit, 1, limits::LIST_TABLES_MAX);
         check.finish()?;
-        let limit = input
-            .limit
-            .unwrap_or(limits::LIST_TABLES_MAX)
-            .unsigned_abs() as usize;
-        Ok(Self {
-            start_after: input.exclusive_start_table_name,
-            limit,
-        })
+        let limit = input.limit.unwrap_or(limits::LIST_TABLES_MAX).unsigned_abs() as usize;
+        Ok(Self { start_after: input.exclusive_start_table_name, limit })
     }
 
     /// The page, from all names of the account in lexical (byte) order.
     pub fn answer<'n>(&self, names: impl Iterator<Item = &'n str>) -> ListTablesOutput {
-        let mut rest = names.skip_while(|name| {
-            self.start_after
-                .as_deref()
-                .is_some_and(|start| *name <= start)
-        });
+        let mut rest =
+            names.skip_while(|name| self.start_after.as_deref().is_some_and(|start| *name <= start));
         let table_names: Vec<String> = rest.by_ref().take(self.limit).map(str::to_owned).collect();
         let more = rest.next().is_some();
         let last_evaluated_table_name = table_names.last().filter(|_| more).cloned();
-        ListTablesOutput {
-            table_names,
-            last_evaluated_table_name,
-        }
+        ListTablesOutput { table_names, last_evaluated_table_name }
     }
 }
 
@@ -73,13 +58,8 @@ mod tests {
     use super::*;
 
     fn page(start: Option<&str>, limit: Option<i64>) -> ListTablesOutput {
-        let input = ListTablesInput {
-            exclusive_start_table_name: start.map(str::to_owned),
-            limit,
-        };
-        ListTables::parse(input)
-            .expect("valid")
-            .answer(["aaa", "bbb", "ccc"].into_iter())
+        let input = ListTablesInput { exclusive_start_table_name: start.map(str::to_owned), limit };
+        ListTables::parse(input).expect("valid").answer(["aaa", "bbb", "ccc"].into_iter())
     }
 
     #[test]
@@ -88,10 +68,7 @@ mod tests {
         assert_eq!(first.table_names, ["aaa", "bbb"]);
         assert_eq!(first.last_evaluated_table_name.as_deref(), Some("bbb"));
         let second = page(Some("bbb"), Some(2));
-        assert_eq!(
-            (second.table_names, second.last_evaluated_table_name),
-            (vec!["ccc".to_owned()], None)
-        );
+        assert_eq!((second.table_names, second.last_evaluated_table_name), (vec!["ccc".to_owned()], None));
     }
 
     #[test]

@@ -48,13 +48,8 @@ impl ListTagsOfResource {
 
     /// The answer for a table that exists.
     pub fn answer(&self, record: &TableRecord) -> ListTagsOfResourceOutput {
-        let tag = |(key, value): (&String, &String)| Tag {
-            key: Some(key.clone()),
-            value: Some(value.clone()),
-        };
-        ListTagsOfResourceOutput {
-            tags: record.tags.iter().map(tag).collect(),
-            next_token: None,
-        }
+        let tag =
+            |(key, value): (&String, &String)| Tag { key: Some(key.clone()), value: Some(value.clone()) };
+        ListTagsOfResourceOutput { tags: record.tags.iter().map(tag).collect(), next_token: None }
     }
 }

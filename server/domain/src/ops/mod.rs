@@ -57,14 +57,14 @@ mod tests;
 
 pub use access::{Access, Resource};
 pub use backups::{
-    DescribeContinuousBackups, DescribeContinuousBackupsInput, DescribeContinuousBackupsOutput,
-    ListBackups, ListBackupsInput,
+    DescribeContinuousBackups, DescribeContinuousBackupsInput, DescribeContinuousBackupsOutput, ListBackups,
+    ListBackupsInput,
 };
 pub use batch_get_item::{BatchGetItem, BatchGetItemInput, BatchGetItemOutput};
 pub use batch_write_item::{BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput};
 pub use contributor_insights::{
-    DescribeContributorInsights, DescribeContributorInsightsInput,
-    DescribeContributorInsightsOutput, ListContributorInsights, ListContributorInsightsInput,
+    DescribeContributorInsights, DescribeContributorInsightsInput, DescribeContributorInsightsOutput,
+    ListContributorInsights, ListContributorInsightsInput,
 };
 pub use create_table::{CreateTable, CreateTableInput};
 pub use delete_item::{DeleteItem, DeleteItemInput};
@@ -82,9 +82,7 @@ pub use kinesis::{
     DescribeKinesisStreamingDestinationOutput,
 };
 pub use list_tables::{ListTables, ListTablesInput, ListTablesOutput};
-pub use list_tags_of_resource::{
-    ListTagsOfResource, ListTagsOfResourceInput, ListTagsOfResourceOutput,
-};
+pub use list_tags_of_resource::{ListTagsOfResource, ListTagsOfResourceInput, ListTagsOfResourceOutput};
 pub use put_item::{PutItem, PutItemInput};
 pub use query::{Query, QueryInput};
 pub use resource_policy::{GetResourcePolicy, GetResourcePolicyInput};
@@ -94,8 +92,7 @@ pub use table_ref::TableRef;
 pub use tag_resource::{TagResource, TagResourceInput};
 pub use time_to_live::{DescribeTimeToLive, DescribeTimeToLiveInput, DescribeTimeToLiveOutput};
 pub use transfers::{
-    ListBulkOperations, ListBulkOperationsInput, ListExports, ListExportsInput, ListImports,
-    ListImportsInput,
+    ListBulkOperations, ListBulkOperationsInput, ListExports, ListExportsInput, ListImports, ListImportsInput,
 };
 pub use types::{ConsumedCapacity, HalfUnits, PageOutput, TableDescription, Tag, WriteOutput};
 pub use untag_resource::{UntagResource, UntagResourceInput};

@@ -15,11 +15,8 @@ const RETURN_VALUES: [(&str, ReturnValues); 5] = [
 ];
 
 /// `ReturnConsumedCapacity`.
-const RETURN_CONSUMED: [(&str, ReturnConsumed); 3] = [
-    ("INDEXES", ReturnConsumed::Indexes),
-    ("TOTAL", ReturnConsumed::Total),
-    ("NONE", ReturnConsumed::None),
-];
+const RETURN_CONSUMED: [(&str, ReturnConsumed); 3] =
+    [("INDEXES", ReturnConsumed::Indexes), ("TOTAL", ReturnConsumed::Total), ("NONE", ReturnConsumed::None)];
 
 /// `ReturnItemCollectionMetrics`. Both mean nothing to a table without local indexes.
 const RETURN_METRICS: [(&str, ()); 2] = [("SIZE", ()), ("NONE", ())];
@@ -28,18 +25,13 @@ const RETURN_METRICS: [(&str, ()); 2] = [("SIZE", ()), ("NONE", ())];
 const ON_FAILURE: [(&str, bool); 2] = [("ALL_OLD", true), ("NONE", false)];
 
 /// `BillingMode`.
-const BILLING_MODES: [(&str, BillingMode); 2] = [
-    ("PROVISIONED", BillingMode::Provisioned),
-    ("PAY_PER_REQUEST", BillingMode::PayPerRequest),
-];
+const BILLING_MODES: [(&str, BillingMode); 2] =
+    [("PROVISIONED", BillingMode::Provisioned), ("PAY_PER_REQUEST", BillingMode::PayPerRequest)];
 
 /// `TableClass`.
 const TABLE_CLASSES: [(&str, TableClass); 2] = [
     ("STANDARD", TableClass::Standard),
-    (
-        "STANDARD_INFREQUENT_ACCESS",
-        TableClass::StandardInfrequentAccess,
-    ),
+    ("STANDARD_INFREQUENT_ACCESS", TableClass::StandardInfrequentAccess),
 ];
 
 /// `Select`.
@@ -66,24 +58,19 @@ pub enum Select {
 impl Select {
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
-        SELECTS
-            .iter()
-            .find(|(_, select)| *select == self)
-            .map_or("", |(name, _)| name)
+        SELECTS.iter().find(|(_, select)| *select == self).map_or("", |(name, _)| name)
     }
 }
 
 impl Constraints {
     /// `ReturnValues`, with its default.
     pub(super) fn return_values(&mut self, value: Option<&str>) -> ReturnValues {
-        self.one_of("returnValues", value, &RETURN_VALUES)
-            .unwrap_or_default()
+        self.one_of("returnValues", value, &RETURN_VALUES).unwrap_or_default()
     }
 
     /// `ReturnConsumedCapacity`, with its default.
     pub(super) fn return_consumed(&mut self, value: Option<&str>) -> ReturnConsumed {
-        self.one_of("returnConsumedCapacity", value, &RETURN_CONSUMED)
-            .unwrap_or_default()
+        self.one_of("returnConsumedCapacity", value, &RETURN_CONSUMED).unwrap_or_default()
     }
 
     /// `ReturnItemCollectionMetrics`: checked, and of no effect.
@@ -93,8 +80,7 @@ impl Constraints {
 
     /// `ReturnValuesOnConditionCheckFailure`: whether the item is asked for.
     pub(super) fn old_on_failure(&mut self, value: Option<&str>) -> bool {
-        self.one_of("returnValuesOnConditionCheckFailure", value, &ON_FAILURE)
-            .unwrap_or(false)
+        self.one_of("returnValuesOnConditionCheckFailure", value, &ON_FAILURE).unwrap_or(false)
     }
 
     /// `BillingMode`.

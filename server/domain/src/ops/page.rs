@@ -72,10 +72,7 @@ impl PageOptions {
             return Err(OpError::validation(wrong_size));
         }
         let key = keys::key_of_map(record, start).map_err(|error| {
-            OpError::Validation(format!(
-                "The provided starting key is invalid: {}",
-                error.message()
-            ))
+            OpError::Validation(format!("The provided starting key is invalid: {}", error.message()))
         })?;
         Ok(Some(key))
     }
@@ -88,8 +85,9 @@ pub(super) fn check_select(
     attributes: Option<&Vec<String>>,
 ) -> Result<bool, OpError> {
     match (select, projection.is_some() || attributes.is_some()) {
-        (None | Some(Select::SpecificAttributes), true)
-        | (None | Some(Select::AllAttributes), false) => Ok(false),
+        (None | Some(Select::SpecificAttributes), true) | (None | Some(Select::AllAttributes), false) => {
+            Ok(false)
+        }
         (Some(Select::Count), false) => Ok(true),
         (Some(Select::SpecificAttributes), false) => Err(OpError::validation(
             "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",

@@ -133,24 +133,14 @@ impl Query {
             consumed,
         };
         let forward = input.scan_index_forward.unwrap_or(true);
-        Ok(Self {
-            table: table.expect(CHECKED),
-            key_condition,
-            forward,
-            legacy_filter,
-            options,
-        })
+        Ok(Self { table: table.expect(CHECKED), key_condition, forward, legacy_filter, options })
     }
 
     /// The plan for this table.
     pub fn bind(&self, record: &TableRecord) -> Result<Plan, OpError> {
         keys::check_usable(record)?;
         let hash = &record.definition.hash;
-        let range = record
-            .definition
-            .range
-            .as_ref()
-            .map(|range| (range.name.as_str(), range.kind));
+        let range = record.definition.range.as_ref().map(|range| (range.name.as_str(), range.kind));
         let bound = self.key_condition.bind(&hash.name, hash.kind, range)?;
         if let Some(filter) = &self.options.filter {
             self.check_filter(record, filter)?;
@@ -201,9 +191,9 @@ fn check_start(bound: &BoundKeyCondition, start: &ItemKey) -> Result<(), OpError
         ));
     }
     match (&bound.range, &start.sort) {
-        (Some(range), Some(sort)) if !range.matches(sort) => Err(OpError::validation(
-            "The provided starting key does not match the range key predicate",
-        )),
+        (Some(range), Some(sort)) if !range.matches(sort) => {
+            Err(OpError::validation("The provided starting key does not match the range key predicate"))
+        }
         _ => Ok(()),
     }
 }

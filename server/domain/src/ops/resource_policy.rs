@@ -24,9 +24,7 @@ impl GetResourcePolicy {
         let mut check = Constraints::new();
         check.resource_arn(input.resource_arn.as_deref());
         check.finish()?;
-        Ok(Self {
-            table: TableRef::of_resource(&input.resource_arn.expect(CHECKED))?,
-        })
+        Ok(Self { table: TableRef::of_resource(&input.resource_arn.expect(CHECKED))? })
     }
 
     /// The answer for a table that exists: `PolicyNotFoundException`.

@@ -99,12 +99,7 @@ impl Scan {
         check.at_least("limit", input.limit, 1);
         let select = check.select(input.select.as_deref());
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
-        check.range(
-            "totalSegments",
-            input.total_segments,
-            1,
-            limits::SEGMENTS_MAX,
-        );
+        check.range("totalSegments", input.total_segments, 1, limits::SEGMENTS_MAX);
         check.range("segment", input.segment, 0, limits::SEGMENTS_MAX - 1);
         let attributes = input.attributes_to_get.as_ref();
         legacy::check_attributes(&mut check, "attributesToGet", attributes);
@@ -121,19 +116,13 @@ impl Scan {
                 ("ScanFilter", older.is_present()),
                 ("ConditionalOperator", older.has_operator()),
             ],
-            &[
-                ("ProjectionExpression", projection.is_some()),
-                ("FilterExpression", filter.is_some()),
-            ],
+            &[("ProjectionExpression", projection.is_some()), ("FilterExpression", filter.is_some())],
         )?;
         let mut placeholders = write::placeholders(
             input.expression_attribute_names.as_ref(),
             input.expression_attribute_values.as_ref(),
             input.value_fault,
-            &[
-                (ExpressionKind::Filter, filter.is_some()),
-                (ExpressionKind::Projection, projection.is_some()),
-            ],
+            &[(ExpressionKind::Filter, filter.is_some()), (ExpressionKind::Projection, projection.is_some())],
         )?;
         let segment = check_segment(input.segment, input.total_segments)?;
         let count_only = page::check_select(select, projection, attributes)?;
@@ -149,11 +138,7 @@ impl Scan {
             count_only,
             consumed,
         };
-        Ok(Self {
-            table: table.expect(CHECKED),
-            segment,
-            options,
-        })
+        Ok(Self { table: table.expect(CHECKED), segment, options })
     }
 
     /// The way through this table's shards.
@@ -169,24 +154,15 @@ impl Scan {
         if let (Some(start), Some(segment)) = (&start_after, self.segment) {
             check_start(start, interval, segment)?;
         }
-        let first = start_after
-            .as_ref()
-            .map_or(interval.first, |start| start.hash);
+        let first = start_after.as_ref().map_or(interval.first, |start| start.hash);
         let rest = ScanPlan {
             table: record.id,
             schema: record.version,
-            interval: HashInterval {
-                first,
-                last: interval.last,
-            },
+            interval: HashInterval { first, last: interval.last },
             start_after,
             shape: self.options.shape(),
         };
-        Ok(ScanRun {
-            rest,
-            open: true,
-            sum: Page::default(),
-        })
+        Ok(ScanRun { rest, open: true, sum: Page::default() })
     }
 
     /// The answer, from a run that has come to its end.
@@ -212,10 +188,7 @@ impl ScanRun {
         assert!(self.open, "no plan was due");
         let (first, last) = (self.rest.interval.first, self.rest.interval.last);
         let covered_to = page.covered_to.unwrap_or(last);
-        assert!(
-            covered_to >= first,
-            "a shard covers the first hash it is asked for"
-        );
+        assert!(covered_to >= first, "a shard covers the first hash it is asked for");
         // A page that used up its limit or bytes names its last key and so ends the run. Were one not to, going on
         // with the least there is returns an item too many, which is better than to leave out what lies behind.
         let shape = &mut self.rest.shape;
@@ -250,10 +223,9 @@ fn check_segment(segment: Option<i64>, total: Option<i64>) -> Result<Option<Segm
             "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: {segment} is not \
              less than TotalSegments: {total}"
         ))),
-        (Some(segment), Some(total)) => Ok(Some(Segment {
-            index: segment.unsigned_abs(),
-            total: total.unsigned_abs(),
-        })),
+        (Some(segment), Some(total)) => {
+            Ok(Some(Segment { index: segment.unsigned_abs(), total: total.unsigned_abs() }))
+        }
     }
 }
 

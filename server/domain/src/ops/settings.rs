@@ -33,23 +33,14 @@ impl Constraints {
     pub(super) fn throughput(&mut self, input: Option<&ThroughputInput>) -> Option<Units> {
         let input = input?;
         let sides = [
-            (
-                "provisionedThroughput.readCapacityUnits",
-                input.read_capacity_units,
-            ),
-            (
-                "provisionedThroughput.writeCapacityUnits",
-                input.write_capacity_units,
-            ),
+            ("provisionedThroughput.readCapacityUnits", input.read_capacity_units),
+            ("provisionedThroughput.writeCapacityUnits", input.write_capacity_units),
         ];
         for (path, units) in sides {
             self.required(path, units.as_ref());
             self.at_least(path, units, 1);
         }
-        Some(Units {
-            read: input.read_capacity_units?,
-            write: input.write_capacity_units?,
-        })
+        Some(Units { read: input.read_capacity_units?, write: input.write_capacity_units? })
     }
 }
 
@@ -65,9 +56,7 @@ pub(super) fn warm(input: Option<&WarmThroughputInput>) -> Option<Sides> {
 
 /// `PAY_PER_REQUEST` takes no provisioned units.
 pub(super) fn no_throughput_on_demand() -> OpError {
-    OpError::validation(
-        "ProvisionedThroughput cannot be specified when BillingMode is PAY_PER_REQUEST",
-    )
+    OpError::validation("ProvisionedThroughput cannot be specified when BillingMode is PAY_PER_REQUEST")
 }
 
 /// `PROVISIONED` needs them.
@@ -80,14 +69,9 @@ pub(super) fn throughput_needed() -> OpError {
 
 /// Units within reason.
 pub(super) fn check_throughput(units: Units) -> Result<(), OpError> {
-    for (name, value) in [
-        ("ReadCapacityUnits", units.read),
-        ("WriteCapacityUnits", units.write),
-    ] {
+    for (name, value) in [("ReadCapacityUnits", units.read), ("WriteCapacityUnits", units.write)] {
         if value > UNITS_MAX {
-            return Err(OpError::Validation(format!(
-                "Given value {value} for {name} is out of bounds"
-            )));
+            return Err(OpError::Validation(format!("Given value {value} for {name} is out of bounds")));
         }
     }
     Ok(())
@@ -100,24 +84,15 @@ pub(super) fn check_on_demand_maximum(
     current: Option<Units>,
     asked: Sides,
 ) -> Result<Units, OpError> {
-    let current = current.unwrap_or(Units {
-        read: NO_MAXIMUM,
-        write: NO_MAXIMUM,
-    });
-    let maximum = Units {
-        read: asked.0.unwrap_or(current.read),
-        write: asked.1.unwrap_or(current.write),
-    };
+    let current = current.unwrap_or(Units { read: NO_MAXIMUM, write: NO_MAXIMUM });
+    let maximum = Units { read: asked.0.unwrap_or(current.read), write: asked.1.unwrap_or(current.write) };
     if billing == BillingMode::Provisioned {
         return Err(OpError::validation(
             "One or more parameter values were invalid: OnDemandThroughput cannot be specified when BillingMode is \
              PROVISIONED",
         ));
     }
-    for (name, value) in [
-        ("MaxReadRequestUnits", maximum.read),
-        ("MaxWriteRequestUnits", maximum.write),
-    ] {
+    for (name, value) in [("MaxReadRequestUnits", maximum.read), ("MaxWriteRequestUnits", maximum.write)] {
         if value != NO_MAXIMUM && !(1..=UNITS_MAX).contains(&value) {
             return Err(OpError::Validation(format!(
                 "One or more parameter values were invalid: {name} for OnDemandThroughput must be greater than 0, or -1"
@@ -136,22 +111,14 @@ pub(super) fn check_warm(
     asked: Sides,
 ) -> Result<Units, OpError> {
     let base = warm_base(billing, throughput);
-    let held = current.map_or(base, |held| Units {
-        read: held.read.max(base.read),
-        write: held.write.max(base.write),
-    });
-    let asked = Units {
-        read: asked.0.unwrap_or(held.read),
-        write: asked.1.unwrap_or(held.write),
-    };
+    let held = current
+        .map_or(base, |held| Units { read: held.read.max(base.read), write: held.write.max(base.write) });
+    let asked = Units { read: asked.0.unwrap_or(held.read), write: asked.1.unwrap_or(held.write) };
     let of = match billing {
         BillingMode::Provisioned => "ProvisionedThroughput",
         BillingMode::PayPerRequest => "initial throughput for OnDemand",
     };
-    for (side, asked, base) in [
-        ("Read", asked.read, base.read),
-        ("Write", asked.write, base.write),
-    ] {
+    for (side, asked, base) in [("Read", asked.read, base.read), ("Write", asked.write, base.write)] {
         if asked < base {
             return Err(OpError::Validation(format!(
                 "One or more parameter values were invalid: Requested {side}UnitsPerSecond for WarmThroughput for table is \

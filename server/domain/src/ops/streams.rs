@@ -28,12 +28,7 @@ impl ListStreams {
         let mut check = Constraints::new();
         let table = check.optional_table("tableName", input.table_name.as_deref());
         check.at_least("limit", input.limit, 1);
-        check.length(
-            "exclusiveStartStreamArn",
-            input.exclusive_start_stream_arn.as_deref(),
-            37,
-            1024,
-        );
+        check.length("exclusiveStartStreamArn", input.exclusive_start_stream_arn.as_deref(), 37, 1024);
         check.finish()?;
         Ok(Self { table })
     }

@@ -18,11 +18,7 @@ pub struct TableRef {
 impl TableRef {
     /// From a checked bare name.
     pub(crate) fn of_name(name: &str) -> Self {
-        Self {
-            given: name.to_owned(),
-            name_start: 0,
-            home: None,
-        }
+        Self { given: name.to_owned(), name_start: 0, home: None }
     }
 
     /// From the ARN of a table; `None` where it is none, or names something below a table.
@@ -32,19 +28,13 @@ impl TableRef {
             return None;
         }
         let home = Some((arn.region.to_owned(), arn.account.0));
-        Some(Self {
-            given: text.to_owned(),
-            name_start: text.len() - arn.table.len(),
-            home,
-        })
+        Some(Self { given: text.to_owned(), name_start: text.len() - arn.table.len(), home })
     }
 
     /// From a `ResourceArn` that must be a table's (streams cannot be tagged before they exist).
     pub(crate) fn of_resource(arn: &str) -> Result<Self, OpError> {
         Self::of_arn(arn).ok_or_else(|| {
-            OpError::validation(format!(
-                "Invalid TableArn: Invalid ResourceArn provided as input {arn}"
-            ))
+            OpError::validation(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}"))
         })
     }
 
@@ -75,10 +65,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 
 /// Whether `text` matches `[a-zA-Z0-9_.-]+`.
 pub(crate) fn has_name_characters(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-'))
+    !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-'))
 }
 
 #[cfg(test)]

@@ -35,10 +35,7 @@ impl TagResource {
         tags::check(&mut check, input.tags.as_deref());
         check.finish()?;
         let table = TableRef::of_resource(&input.resource_arn.expect(CHECKED))?;
-        Ok(Self {
-            table,
-            tags: tags::resolve(input.tags.expect(CHECKED))?,
-        })
+        Ok(Self { table, tags: tags::resolve(input.tags.expect(CHECKED))? })
     }
 
     /// The catalog command. Its reply goes to [`super::catalog_answer::done`].
@@ -46,9 +43,6 @@ impl TagResource {
         let mut all = record.tags.clone();
         all.extend(self.tags.clone());
         tags::check_total(&all)?;
-        Ok(CatalogCommand::Tag {
-            table: record.id,
-            tags: self.tags.clone(),
-        })
+        Ok(CatalogCommand::Tag { table: record.id, tags: self.tags.clone() })
     }
 }

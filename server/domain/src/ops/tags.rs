@@ -19,19 +19,9 @@ pub(super) fn check(check: &mut Constraints, tags: Option<&[Tag]>) {
         }
         let path = format!("tags.{}.member", i + 1);
         check.required(&format!("{path}.key"), tag.key.as_ref());
-        check.length(
-            &format!("{path}.key"),
-            tag.key.as_deref(),
-            1,
-            limits::TAG_KEY_MAX,
-        );
+        check.length(&format!("{path}.key"), tag.key.as_deref(), 1, limits::TAG_KEY_MAX);
         check.required(&format!("{path}.value"), tag.value.as_ref());
-        check.length(
-            &format!("{path}.value"),
-            tag.value.as_deref(),
-            0,
-            limits::TAG_VALUE_MAX,
-        );
+        check.length(&format!("{path}.value"), tag.value.as_deref(), 0, limits::TAG_VALUE_MAX);
     }
 }
 
@@ -42,32 +32,23 @@ pub(super) fn resolve(tags: Vec<Tag>) -> Result<BTreeMap<String, String>, OpErro
         let (key, value) = (tag.key.unwrap_or_default(), tag.value.unwrap_or_default());
         check_key(&key)?;
         if !has_tag_characters(&value) {
-            return Err(invalid(format!(
-                "Tag value of key {key} contains characters that are not allowed"
-            )));
+            return Err(invalid(format!("Tag value of key {key} contains characters that are not allowed")));
         }
         if let Some(twice) = resolved.insert(key.clone(), value) {
-            return Err(invalid(format!(
-                "Tag key {key} is given twice, also with the value {twice}"
-            )));
+            return Err(invalid(format!("Tag key {key} is given twice, also with the value {twice}")));
         }
     }
     Ok(resolved)
 }
 
 fn check_key(key: &str) -> Result<(), OpError> {
-    let reserved = key
-        .get(..RESERVED_PREFIX.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX));
+    let reserved =
+        key.get(..RESERVED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX));
     if reserved {
-        return Err(invalid(format!(
-            "Tag key {key} begins with aws:, which is reserved"
-        )));
+        return Err(invalid(format!("Tag key {key} begins with aws:, which is reserved")));
     }
     if !has_tag_characters(key) {
-        return Err(invalid(format!(
-            "Tag key {key} contains characters that are not allowed"
-        )));
+        return Err(invalid(format!("Tag key {key} contains characters that are not allowed")));
     }
     Ok(())
 }
@@ -78,28 +59,19 @@ fn invalid(what: String) -> OpError {
 
 /// Letters, digits, white space and `+ - = . _ : / @`; the last is taken by most of the service's siblings.
 fn has_tag_characters(text: &str) -> bool {
-    text.chars()
-        .all(|c| c.is_alphanumeric() || c.is_whitespace() || "+-=._:/@".contains(c))
+    text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() || "+-=._:/@".contains(c))
 }
 
 /// All tags of one resource together.
 pub(super) fn check_total(tags: &BTreeMap<String, String>) -> Result<(), OpError> {
     if tags.len() > limits::TAGS_MAX {
-        let text = format!(
-            "Number of tags exceeds the limit of {} for a resource",
-            limits::TAGS_MAX
-        );
+        let text = format!("Number of tags exceeds the limit of {} for a resource", limits::TAGS_MAX);
         return Err(OpError::LimitExceeded(text));
     }
-    let bytes: usize = tags
-        .iter()
-        .map(|(key, value)| key.len() + value.len())
-        .sum();
+    let bytes: usize = tags.iter().map(|(key, value)| key.len() + value.len()).sum();
     if bytes > limits::TAG_BYTES_MAX {
-        let text = format!(
-            "Size of tags exceeds the limit of {} bytes for a resource",
-            limits::TAG_BYTES_MAX
-        );
+        let text =
+            format!("Size of tags exceeds the limit of {} bytes for a resource", limits::TAG_BYTES_MAX);
         return Err(OpError::LimitExceeded(text));
     }
     Ok(())

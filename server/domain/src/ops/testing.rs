@@ -15,10 +15,7 @@ pub(super) const NOW: Stamp = Stamp(1_795_262_400_000_000);
 
 /// An active on-demand table `t` with the key `pk` (S) and `sk` (N), over two shards.
 pub(super) fn table() -> TableRecord {
-    let key = |name: &str, kind| KeyAttribute {
-        name: name.to_owned(),
-        kind,
-    };
+    let key = |name: &str, kind| KeyAttribute { name: name.to_owned(), kind };
     TableRecord {
         id: TableId(9),
         account: 0,
@@ -39,10 +36,7 @@ pub(super) fn table() -> TableRecord {
         version: SchemaVersion(3),
         seed: 77,
         spans: (0..2)
-            .map(|i| SpanPlace {
-                interval: HashInterval::part(i, 2),
-                shard: ShardId(i as u32 + 1),
-            })
+            .map(|i| SpanPlace { interval: HashInterval::part(i, 2), shard: ShardId(i as u32 + 1) })
             .collect(),
         tags: BTreeMap::new(),
         on_demand_since: None,
@@ -75,18 +69,12 @@ pub(super) fn n(text: &str) -> AttributeValue {
 
 /// An item, or a map of values.
 pub(super) fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
-    attributes
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// A map of names.
 pub(super) fn names<const N: usize>(names: [(&str, &str); N]) -> BTreeMap<String, String> {
-    names
-        .into_iter()
-        .map(|(alias, name)| (alias.to_owned(), name.to_owned()))
-        .collect()
+    names.into_iter().map(|(alias, name)| (alias.to_owned(), name.to_owned())).collect()
 }
 
 /// A present text.

@@ -30,16 +30,11 @@ impl DescribeTimeToLive {
         let mut check = Constraints::new();
         let table = check.table("tableName", input.table_name.as_deref());
         check.finish()?;
-        Ok(Self {
-            table: table.expect(CHECKED),
-        })
+        Ok(Self { table: table.expect(CHECKED) })
     }
 
     /// The answer for a table that exists.
     pub fn answer(&self) -> DescribeTimeToLiveOutput {
-        DescribeTimeToLiveOutput {
-            time_to_live_status: "DISABLED",
-            attribute_name: None,
-        }
+        DescribeTimeToLiveOutput { time_to_live_status: "DISABLED", attribute_name: None }
     }
 }

@@ -34,26 +34,15 @@ impl UntagResource {
             if check.is_full() {
                 break;
             }
-            check.length(
-                &format!("tagKeys.{}.member", i + 1),
-                Some(key),
-                1,
-                TAG_KEY_MAX,
-            );
+            check.length(&format!("tagKeys.{}.member", i + 1), Some(key), 1, TAG_KEY_MAX);
         }
         check.finish()?;
         let table = TableRef::of_resource(&input.resource_arn.expect(CHECKED))?;
-        Ok(Self {
-            table,
-            keys: input.tag_keys.expect(CHECKED),
-        })
+        Ok(Self { table, keys: input.tag_keys.expect(CHECKED) })
     }
 
     /// The catalog command. Its reply goes to [`super::catalog_answer::done`].
     pub fn bind(&self, record: &TableRecord) -> CatalogCommand {
-        CatalogCommand::Untag {
-            table: record.id,
-            keys: self.keys.clone(),
-        }
+        CatalogCommand::Untag { table: record.id, keys: self.keys.clone() }
     }
 }

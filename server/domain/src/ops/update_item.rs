@@ -71,8 +71,7 @@ impl UpdateItem {
         let returns = check.return_values(input.return_values.as_deref());
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
         check.return_metrics(input.return_item_collection_metrics.as_deref());
-        let old_on_failure =
-            check.old_on_failure(input.return_values_on_condition_check_failure.as_deref());
+        let old_on_failure = check.old_on_failure(input.return_values_on_condition_check_failure.as_deref());
         let expected =
             LegacyExpected::of_write(&mut check, input.expected, input.conditional_operator.as_deref());
         let updates = legacy::check_updates(&mut check, input.attribute_updates);
@@ -93,10 +92,7 @@ impl UpdateItem {
             input.expression_attribute_names.as_ref(),
             input.expression_attribute_values.as_ref(),
             input.value_fault,
-            &[
-                (ExpressionKind::Update, update.is_some()),
-                (ExpressionKind::Condition, condition.is_some()),
-            ],
+            &[(ExpressionKind::Update, update.is_some()), (ExpressionKind::Condition, condition.is_some())],
         )?;
         let update = match updates {
             Some(updates) => Some(legacy::update(updates)?),
@@ -104,43 +100,23 @@ impl UpdateItem {
         };
         let condition = write::read_condition(&mut placeholders, condition, expected)?;
         placeholders.finish()?;
-        let options = WriteOptions {
-            condition,
-            returns,
-            old_on_failure,
-            consumed,
-        };
-        Ok(Self {
-            table: table.expect(CHECKED),
-            key: input.key.expect(CHECKED),
-            update,
-            legacy,
-            options,
-        })
+        let options = WriteOptions { condition, returns, old_on_failure, consumed };
+        Ok(Self { table: table.expect(CHECKED), key: input.key.expect(CHECKED), update, legacy, options })
     }
 
     /// The command for this table. Key attributes cannot be updated.
     pub fn bind(&self, record: &TableRecord) -> Result<CommandBody, OpError> {
         let key = write::bind_key(record, &self.key)?;
-        let update = self.update.clone().unwrap_or(Update {
-            literals: Vec::new(),
-            actions: Vec::new(),
-        });
-        if let Some(name) = update
-            .targets()
-            .map(|path| path.root())
-            .find(|name| keys::is_key_attribute(record, name))
+        let update = self.update.clone().unwrap_or(Update { literals: Vec::new(), actions: Vec::new() });
+        if let Some(name) =
+            update.targets().map(|path| path.root()).find(|name| keys::is_key_attribute(record, name))
         {
             return Err(OpError::Validation(format!(
                 "One or more parameter values were invalid: Cannot update attribute {name}. This attribute is part of \
                  the key"
             )));
         }
-        Ok(CommandBody::Write(self.options.command(
-            record,
-            key,
-            Action::Update(update),
-        )))
+        Ok(CommandBody::Write(self.options.command(record, key, Action::Update(update))))
     }
 
     /// The answer to the command's reply.

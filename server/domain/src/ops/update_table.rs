@@ -1,9 +1,7 @@
 //! UpdateTable: billing mode, throughput, class, deletion protection. Indexes, streams and replicas come later.
 
 use super::settings::{self, Capacity};
-use super::types::{
-    AttributeDefinition, NotBuilt, OnDemandThroughput, ThroughputInput, WarmThroughputInput,
-};
+use super::types::{AttributeDefinition, NotBuilt, OnDemandThroughput, ThroughputInput, WarmThroughputInput};
 use super::{TableRef, catalog_answer};
 use crate::catalog::{BillingMode, CatalogCommand, TableClass, TableRecord, TableStatus, Units};
 use crate::error::OpError;
@@ -76,12 +74,7 @@ impl UpdateTable {
             (_, Some(units)) => settings::check_throughput(units)?,
             (_, None) => {}
         }
-        Ok(Self {
-            table: table.expect(CHECKED),
-            capacity,
-            class,
-            deletion_protection,
-        })
+        Ok(Self { table: table.expect(CHECKED), capacity, class, deletion_protection })
     }
 
     /// The catalog command for this table. Its reply goes to [`catalog_answer::table`].
@@ -121,9 +114,7 @@ impl UpdateTable {
         match (billing, self.capacity.throughput) {
             (BillingMode::PayPerRequest, Some(_)) => Err(settings::no_throughput_on_demand()),
             (BillingMode::PayPerRequest, None) => Ok((billing, Units::default())),
-            (BillingMode::Provisioned, None)
-                if record.definition.billing == BillingMode::PayPerRequest =>
-            {
+            (BillingMode::Provisioned, None) if record.definition.billing == BillingMode::PayPerRequest => {
                 Err(settings::throughput_needed())
             }
             (BillingMode::Provisioned, None) => Ok((billing, current)),
@@ -136,11 +127,8 @@ impl UpdateTable {
 
     /// Whether `units` are all that is asked for, and the table has them already.
     fn changes_nothing_but(&self, record: &TableRecord, units: Units) -> bool {
-        let only = Capacity {
-            throughput: Some(units),
-            billing: self.capacity.billing,
-            ..Capacity::default()
-        };
+        let only =
+            Capacity { throughput: Some(units), billing: self.capacity.billing, ..Capacity::default() };
         record.definition.billing == BillingMode::Provisioned
             && record.definition.throughput == units
             && self.capacity == only

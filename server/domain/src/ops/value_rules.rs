@@ -42,18 +42,7 @@ pub struct Parts {
 
 /// A value from its members; for decoders that meet all of them at once. Others call the functions below.
 pub fn attribute_from_parts(parts: Parts) -> Result<AttributeValue, OpError> {
-    let Parts {
-        s,
-        n,
-        b,
-        bool,
-        null,
-        l,
-        m,
-        ss,
-        ns,
-        bs,
-    } = parts;
+    let Parts { s, n, b, bool, null, l, m, ss, ns, bs } = parts;
     let made = [
         s.map(|text| Ok(AttributeValue::S(text))),
         n.map(|text| number(&text)),
@@ -106,24 +95,17 @@ pub fn null(flag: bool) -> Result<AttributeValue, OpError> {
     if flag {
         return Ok(AttributeValue::Null);
     }
-    Err(OpError::validation(format!(
-        "{INVALID} Null attribute value types must have the value of true"
-    )))
+    Err(OpError::validation(format!("{INVALID} Null attribute value types must have the value of true")))
 }
 
 /// `SS`: not empty, no string twice.
 pub fn string_set(list: Vec<String>) -> Result<AttributeValue, OpError> {
     if list.is_empty() {
-        return Err(OpError::validation(format!(
-            "{INVALID} An string set  may not be empty"
-        )));
+        return Err(OpError::validation(format!("{INVALID} An string set  may not be empty")));
     }
     let set: BTreeSet<&String> = list.iter().collect();
     if set.len() < list.len() {
-        let text = format!(
-            "{INVALID} Input collection [{}] contains duplicates.",
-            list.join(", ")
-        );
+        let text = format!("{INVALID} Input collection [{}] contains duplicates.", list.join(", "));
         return Err(OpError::validation(text));
     }
     Ok(AttributeValue::Ss(list.into_iter().collect()))
@@ -132,14 +114,9 @@ pub fn string_set(list: Vec<String>) -> Result<AttributeValue, OpError> {
 /// `NS`: not empty, no number twice, however it is written.
 pub fn number_set(list: Vec<String>) -> Result<AttributeValue, OpError> {
     if list.is_empty() {
-        return Err(OpError::validation(format!(
-            "{INVALID} An number set  may not be empty"
-        )));
+        return Err(OpError::validation(format!("{INVALID} An number set  may not be empty")));
     }
-    let set = list
-        .iter()
-        .map(|text| parse_number(text))
-        .collect::<Result<BTreeSet<_>, _>>()?;
+    let set = list.iter().map(|text| parse_number(text)).collect::<Result<BTreeSet<_>, _>>()?;
     if set.len() < list.len() {
         return Err(OpError::validation("Input collection contains duplicates"));
     }
@@ -149,9 +126,7 @@ pub fn number_set(list: Vec<String>) -> Result<AttributeValue, OpError> {
 /// `BS`: not empty, no binary twice.
 pub fn binary_set(list: Vec<Vec<u8>>) -> Result<AttributeValue, OpError> {
     if list.is_empty() {
-        return Err(OpError::validation(format!(
-            "{INVALID} Binary sets should not be empty"
-        )));
+        return Err(OpError::validation(format!("{INVALID} Binary sets should not be empty")));
     }
     let set: BTreeSet<&Vec<u8>> = list.iter().collect();
     if set.len() < list.len() {
@@ -165,11 +140,7 @@ pub fn binary_set(list: Vec<Vec<u8>>) -> Result<AttributeValue, OpError> {
 /// Whether a list or map may stand at this level: 1 for an attribute that is one, 2 for one inside it. A decoder asks
 /// before it goes down, so that its own recursion is bounded too.
 pub fn nesting(level: usize) -> Result<(), OpError> {
-    if level <= NESTING_MAX {
-        Ok(())
-    } else {
-        Err(too_deep())
-    }
+    if level <= NESTING_MAX { Ok(()) } else { Err(too_deep()) }
 }
 
 /// The answer to a value nested too deeply.
@@ -212,23 +183,14 @@ mod tests {
             message(string_set(texts(&["a", "b", "a"]))),
             "One or more parameter values were invalid: Input collection [a, b, a] contains duplicates."
         );
-        assert_eq!(
-            message(number_set(texts(&["1", "1.0"]))),
-            "Input collection contains duplicates"
-        );
+        assert_eq!(message(number_set(texts(&["1", "1.0"]))), "Input collection contains duplicates");
         assert!(message(binary_set(vec![vec![1], vec![1]])).contains("contains duplicates"));
-        assert_eq!(
-            string_set(texts(&["", "a"])).expect("a set").type_name(),
-            "SS"
-        );
+        assert_eq!(string_set(texts(&["", "a"])).expect("a set").type_name(), "SS");
     }
 
     #[test]
     fn numbers_keep_the_services_texts() {
-        assert_eq!(
-            message(number("abc")),
-            "The parameter cannot be converted to a numeric value: abc"
-        );
+        assert_eq!(message(number("abc")), "The parameter cannot be converted to a numeric value: abc");
         assert_eq!(
             message(number("1E126")),
             "Number overflow. Attempting to store a number with magnitude larger than supported range"
@@ -241,28 +203,12 @@ mod tests {
 
     #[test]
     fn a_value_has_exactly_one_type() {
-        assert_eq!(
-            message(attribute_from_parts(Parts::default())),
-            empty_value().message()
-        );
-        let two = Parts {
-            s: Some("a".into()),
-            n: Some("1".into()),
-            ..Parts::default()
-        };
-        assert_eq!(
-            message(attribute_from_parts(two)),
-            several_types().message()
-        );
-        let one = Parts {
-            bool: Some(false),
-            ..Parts::default()
-        };
+        assert_eq!(message(attribute_from_parts(Parts::default())), empty_value().message());
+        let two = Parts { s: Some("a".into()), n: Some("1".into()), ..Parts::default() };
+        assert_eq!(message(attribute_from_parts(two)), several_types().message());
+        let one = Parts { bool: Some(false), ..Parts::default() };
         assert_eq!(attribute_from_parts(one), Ok(AttributeValue::Bool(false)));
-        let no_null = Parts {
-            null: Some(false),
-            ..Parts::default()
-        };
+        let no_null = Parts { null: Some(false), ..Parts::default() };
         assert!(message(attribute_from_parts(no_null)).ends_with("must have the value of true"));
     }
 
@@ -275,11 +221,7 @@ mod tests {
     #[test]
     fn faults_of_expression_values_name_the_placeholder() {
         let fault = in_expression_values(&empty_value(), ":v");
-        assert!(
-            fault
-                .message()
-                .starts_with("ExpressionAttributeValues contains invalid value: Supplied")
-        );
+        assert!(fault.message().starts_with("ExpressionAttributeValues contains invalid value: Supplied"));
         assert!(fault.message().ends_with(" for key :v"));
     }
 }

@@ -64,9 +64,7 @@ pub(super) fn refusal(reply: ReplyBody) -> OpError {
         | ReplyBody::NotMine
         | ReplyBody::SchemaMismatch { .. }
         | ReplyBody::SpanDone
-        | ReplyBody::Catalog(_) => {
-            OpError::Internal("a write was answered by something else".to_owned())
-        }
+        | ReplyBody::Catalog(_) => OpError::Internal("a write was answered by something else".to_owned()),
     }
 }
 

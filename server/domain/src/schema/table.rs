@@ -40,10 +40,7 @@ pub struct HashInterval {
 
 impl HashInterval {
     /// Every hash.
-    pub const ALL: Self = Self {
-        first: 0,
-        last: u64::MAX,
-    };
+    pub const ALL: Self = Self { first: 0, last: u64::MAX };
 
     /// Whether `hash` lies inside.
     pub fn contains(&self, hash: u64) -> bool {
@@ -52,10 +49,7 @@ impl HashInterval {
 
     /// What both share, if anything.
     pub fn intersect(&self, other: &Self) -> Option<Self> {
-        let both = Self {
-            first: self.first.max(other.first),
-            last: self.last.min(other.last),
-        };
+        let both = Self { first: self.first.max(other.first), last: self.last.min(other.last) };
         (both.first <= both.last).then_some(both)
     }
 

@@ -9,31 +9,14 @@ use crate::test_support::{Client, LocalCluster};
 
 fn ops(name: &str) -> Vec<Op> {
     let arn = format!("arn:aws:dynamodb:us-east-1:000000000000:table/{name}");
-    let insights = DescribeContributorInsightsInput {
-        table_name: Some(name.to_owned()),
-        index_name: None,
-    };
+    let insights = DescribeContributorInsightsInput { table_name: Some(name.to_owned()), index_name: None };
     vec![
-        DescribeTimeToLive::parse(table(name))
-            .expect("valid")
-            .into(),
-        DescribeContinuousBackups::parse(table(name))
-            .expect("valid")
-            .into(),
-        DescribeTableReplicaAutoScaling::parse(table(name))
-            .expect("valid")
-            .into(),
-        DescribeKinesisStreamingDestination::parse(table(name))
-            .expect("valid")
-            .into(),
-        DescribeContributorInsights::parse(insights)
-            .expect("valid")
-            .into(),
-        GetResourcePolicy::parse(GetResourcePolicyInput {
-            resource_arn: Some(arn),
-        })
-        .expect("valid")
-        .into(),
+        DescribeTimeToLive::parse(table(name)).expect("valid").into(),
+        DescribeContinuousBackups::parse(table(name)).expect("valid").into(),
+        DescribeTableReplicaAutoScaling::parse(table(name)).expect("valid").into(),
+        DescribeKinesisStreamingDestination::parse(table(name)).expect("valid").into(),
+        DescribeContributorInsights::parse(insights).expect("valid").into(),
+        GetResourcePolicy::parse(GetResourcePolicyInput { resource_arn: Some(arn) }).expect("valid").into(),
     ]
 }
 
@@ -41,17 +24,12 @@ fn ops(name: &str) -> Vec<Op> {
 async fn features_of_a_table_that_is_there_are_disabled_or_empty() {
     let cluster = LocalCluster::new(1);
     let client = Client::of(&cluster);
-    client
-        .create_table(create("orders"))
-        .await
-        .expect("a new name");
+    client.create_table(create("orders")).await.expect("a new name");
     let mut answers = Vec::new();
     for op in ops("orders") {
         answers.push(client.execute(op).await);
     }
-    assert!(
-        matches!(&answers[0], Ok(Output::DescribeTimeToLive(t)) if t.time_to_live_status == "DISABLED")
-    );
+    assert!(matches!(&answers[0], Ok(Output::DescribeTimeToLive(t)) if t.time_to_live_status == "DISABLED"));
     assert!(
         matches!(&answers[1], Ok(Output::DescribeContinuousBackups(b)) if b.point_in_time_recovery_status == "DISABLED")
     );
@@ -89,14 +67,7 @@ async fn lists_of_what_does_not_exist_are_empty() {
     assert_eq!(client.execute(backups).await, Ok(Output::ListBackups));
     let streams = ListStreams::parse(ListStreamsInput::default()).expect("valid");
     assert_eq!(client.execute(streams).await, Ok(Output::ListStreams));
-    let insights =
-        ListContributorInsights::parse(ListContributorInsightsInput::default()).expect("valid");
-    assert_eq!(
-        client.execute(insights).await,
-        Ok(Output::ListContributorInsights)
-    );
-    assert!(matches!(
-        client.execute(DescribeLimits).await,
-        Ok(Output::DescribeLimits(_))
-    ));
+    let insights = ListContributorInsights::parse(ListContributorInsightsInput::default()).expect("valid");
+    assert_eq!(client.execute(insights).await, Ok(Output::ListContributorInsights));
+    assert!(matches!(client.execute(DescribeLimits).await, Ok(Output::DescribeLimits(_))));
 }

@@ -11,10 +11,7 @@ use crate::test_support::{Client, LocalCluster};
 async fn orders(shards: u32) -> (Arc<LocalCluster>, Client) {
     let cluster = LocalCluster::new(shards);
     let client = Client::of(&cluster);
-    client
-        .create_table(create("orders"))
-        .await
-        .expect("a new name");
+    client.create_table(create("orders")).await.expect("a new name");
     (cluster, client)
 }
 
@@ -22,17 +19,11 @@ async fn orders(shards: u32) -> (Arc<LocalCluster>, Client) {
 async fn scan_all(client: &Client, input: ScanInput) -> (Vec<Item>, usize) {
     let (mut items, mut pages, mut start) = (Vec::new(), 0, None);
     loop {
-        let input = ScanInput {
-            exclusive_start_key: start,
-            ..input.clone()
-        };
+        let input = ScanInput { exclusive_start_key: start, ..input.clone() };
         let page = client.scan(input.clone()).await.expect("reads");
         let found = page.items.expect("items were asked for");
         assert_eq!(page.count, found.len() as u64);
-        assert!(
-            page.scanned_count <= input.limit.map_or(u64::MAX, i64::unsigned_abs),
-            "over the limit"
-        );
+        assert!(page.scanned_count <= input.limit.map_or(u64::MAX, i64::unsigned_abs), "over the limit");
         items.extend(found);
         pages += 1;
         start = page.last_evaluated_key;
@@ -88,16 +79,10 @@ async fn a_page_ends_at_a_megabyte_across_shards() {
     let (_, client) = orders(4).await;
     let filler = "x".repeat(100_000);
     for i in 0..30 {
-        client
-            .put_item(put("orders", item(&format!("p{i}"), i, filler.as_str())))
-            .await
-            .expect("puts");
+        client.put_item(put("orders", item(&format!("p{i}"), i, filler.as_str()))).await.expect("puts");
     }
     let page = client.scan(scan("orders")).await.expect("reads");
-    assert_eq!(
-        page.scanned_count, 11,
-        "the item that goes over the megabyte is the last"
-    );
+    assert_eq!(page.scanned_count, 11, "the item that goes over the megabyte is the last");
     assert!(page.last_evaluated_key.is_some());
     let (items, pages) = scan_all(&client, scan("orders")).await;
     assert_eq!((items.len(), pages), (30, 3));
@@ -107,10 +92,7 @@ async fn a_page_ends_at_a_megabyte_across_shards() {
 async fn a_filter_keeps_and_a_count_counts() {
     let (_, client) = orders(3).await;
     for i in 0..20 {
-        client
-            .put_item(put("orders", item(&format!("p{i}"), i, n(i))))
-            .await
-            .expect("puts");
+        client.put_item(put("orders", item(&format!("p{i}"), i, n(i)))).await.expect("puts");
     }
     let filtered = ScanInput {
         filter_expression: Some("v >= :v".to_owned()),
@@ -118,18 +100,8 @@ async fn a_filter_keeps_and_a_count_counts() {
         ..scan("orders")
     };
     let page = client.scan(filtered.clone()).await.expect("reads");
-    assert_eq!(
-        (
-            page.count,
-            page.scanned_count,
-            page.items.map(|items| items.len())
-        ),
-        (5, 20, Some(5))
-    );
-    let counted = ScanInput {
-        select: Some("COUNT".to_owned()),
-        ..filtered
-    };
+    assert_eq!((page.count, page.scanned_count, page.items.map(|items| items.len())), (5, 20, Some(5)));
+    let counted = ScanInput { select: Some("COUNT".to_owned()), ..filtered };
     let page = client.scan(counted).await.expect("reads");
     assert_eq!((page.count, page.scanned_count, page.items), (5, 20, None));
 }
@@ -139,20 +111,11 @@ async fn an_eventual_scan_of_lagging_replicas_goes_to_the_leader() {
     let cluster = LocalCluster::new(3);
     cluster.freeze_followers();
     let client = Client::of(&cluster);
-    client
-        .create_table(create("orders"))
-        .await
-        .expect("a new name");
+    client.create_table(create("orders")).await.expect("a new name");
     for i in 0..10 {
-        client
-            .put_item(put("orders", item(&format!("p{i}"), i, n(i))))
-            .await
-            .expect("puts");
+        client.put_item(put("orders", item(&format!("p{i}"), i, n(i)))).await.expect("puts");
     }
-    let eventual = ScanInput {
-        consistent_read: None,
-        ..scan("orders")
-    };
+    let eventual = ScanInput { consistent_read: None, ..scan("orders") };
     assert_eq!(client.scan(eventual).await.expect("reads").count, 10);
 }
 
@@ -160,21 +123,12 @@ async fn an_eventual_scan_of_lagging_replicas_goes_to_the_leader() {
 async fn a_table_made_anew_is_scanned_by_a_node_that_knew_the_old_one() {
     let (cluster, client) = orders(3).await;
     let other = Client::of(&cluster.another_node());
-    client
-        .put_item(put("orders", item("old", 1, n(1))))
-        .await
-        .expect("puts");
+    client.put_item(put("orders", item("old", 1, n(1)))).await.expect("puts");
     assert_eq!(other.scan(scan("orders")).await.expect("reads").count, 1);
     client.delete_table(table("orders")).await.expect("deletes");
-    client
-        .create_table(create("orders"))
-        .await
-        .expect("a free name");
+    client.create_table(create("orders")).await.expect("a free name");
     for i in 0..10 {
-        client
-            .put_item(put("orders", item(&format!("p{i}"), i, n(i))))
-            .await
-            .expect("puts");
+        client.put_item(put("orders", item(&format!("p{i}"), i, n(i)))).await.expect("puts");
     }
     assert_eq!(other.scan(scan("orders")).await.expect("reads").count, 10);
 }
@@ -183,10 +137,7 @@ async fn a_table_made_anew_is_scanned_by_a_node_that_knew_the_old_one() {
 async fn a_page_goes_on_where_it_was_when_the_descriptor_changes_under_it() {
     let (cluster, client) = orders(4).await;
     for i in 0..40 {
-        client
-            .put_item(put("orders", item(&format!("p{i}"), i, n(i))))
-            .await
-            .expect("puts");
+        client.put_item(put("orders", item(&format!("p{i}"), i, n(i)))).await.expect("puts");
     }
     let world = Arc::clone(&cluster);
     let mut reads = 0;

@@ -7,9 +7,7 @@ use trilith_domain::ops::batch_get_item::{BatchGetItemInput, BatchGetItemOutput}
 use trilith_domain::ops::batch_write_item::{BatchWriteItemInput, BatchWriteItemOutput};
 use trilith_domain::ops::get_item::{GetItemInput, GetItemOutput};
 use trilith_domain::ops::list_tables::{ListTablesInput, ListTablesOutput};
-use trilith_domain::ops::list_tags_of_resource::{
-    ListTagsOfResourceInput, ListTagsOfResourceOutput,
-};
+use trilith_domain::ops::list_tags_of_resource::{ListTagsOfResourceInput, ListTagsOfResourceOutput};
 use trilith_domain::ops::*;
 
 use super::{LocalCluster, caller, engine};
@@ -41,18 +39,12 @@ macro_rules! call {
 impl Client {
     /// Of an engine on this node.
     pub fn of(node: &Arc<LocalCluster>) -> Self {
-        Self {
-            service: Arc::new(engine(node)),
-            caller: None,
-        }
+        Self { service: Arc::new(engine(node)), caller: None }
     }
 
     /// Whose requests are all made by this caller, until his deadline.
     pub fn with_caller(&self, caller: Caller) -> Self {
-        Self {
-            caller: Some(caller),
-            ..self.clone()
-        }
+        Self { caller: Some(caller), ..self.clone() }
     }
 
     /// Executes an op that passed its checks.
@@ -64,53 +56,18 @@ impl Client {
         self.service.execute(&caller, op.into()).await
     }
 
-    call!(
-        create_table,
-        CreateTable,
-        CreateTableInput,
-        Box<TableDescription>
-    );
-    call!(
-        describe_table,
-        DescribeTable,
-        DescribeTableInput,
-        Box<TableDescription>
-    );
+    call!(create_table, CreateTable, CreateTableInput, Box<TableDescription>);
+    call!(describe_table, DescribeTable, DescribeTableInput, Box<TableDescription>);
     call!(list_tables, ListTables, ListTablesInput, ListTablesOutput);
-    call!(
-        delete_table,
-        DeleteTable,
-        DeleteTableInput,
-        Box<TableDescription>
-    );
-    call!(
-        update_table,
-        UpdateTable,
-        UpdateTableInput,
-        Box<TableDescription>
-    );
+    call!(delete_table, DeleteTable, DeleteTableInput, Box<TableDescription>);
+    call!(update_table, UpdateTable, UpdateTableInput, Box<TableDescription>);
     call!(put_item, PutItem, PutItemInput, WriteOutput);
     call!(get_item, GetItem, GetItemInput, GetItemOutput);
     call!(update_item, UpdateItem, UpdateItemInput, WriteOutput);
     call!(delete_item, DeleteItem, DeleteItemInput, WriteOutput);
     call!(query, Query, QueryInput, PageOutput);
     call!(scan, Scan, ScanInput, PageOutput);
-    call!(
-        batch_get_item,
-        BatchGetItem,
-        BatchGetItemInput,
-        BatchGetItemOutput
-    );
-    call!(
-        batch_write_item,
-        BatchWriteItem,
-        BatchWriteItemInput,
-        BatchWriteItemOutput
-    );
-    call!(
-        list_tags,
-        ListTagsOfResource,
-        ListTagsOfResourceInput,
-        ListTagsOfResourceOutput
-    );
+    call!(batch_get_item, BatchGetItem, BatchGetItemInput, BatchGetItemOutput);
+    call!(batch_write_item, BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput);
+    call!(list_tags, ListTagsOfResource, ListTagsOfResourceInput, ListTagsOfResourceOutput);
 }

@@ -11,8 +11,8 @@ use parking_lot::{Mutex, RwLock};
 use trilith_cluster::{Cluster, ClusterError, Freshness};
 use trilith_domain::Stamp;
 use trilith_domain::catalog::{
-    Catalog, CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState, ReplicaPlace,
-    ShardRecord, TableRecord,
+    Catalog, CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState, ReplicaPlace, ShardRecord,
+    TableRecord,
 };
 use trilith_domain::keyspace::CATALOG_SHARD;
 use trilith_domain::machine::{CommandBody, Reply, ReplyBody};
@@ -48,7 +48,6 @@ struct World {
     on_write: Mutex<Option<OnWrite>>,
     on_read: Mutex<Option<OnRead>>,
     micros: AtomicU64,
-    reclaimed: Mutex<Vec<String>>,
     /// Versions of descriptors that [`LocalCluster::raise_version`] has raised.
     versions: Mutex<BTreeMap<TableId, SchemaVersion>>,
 }
@@ -75,13 +74,9 @@ impl LocalCluster {
             on_write: Mutex::default(),
             on_read: Mutex::default(),
             micros: AtomicU64::new(1_600_000_000_000_000),
-            reclaimed: Mutex::default(),
             versions: Mutex::default(),
         };
-        let node = Self {
-            world: Arc::new(world),
-            known: RwLock::default(),
-        };
+        let node = Self { world: Arc::new(world), known: RwLock::default() };
         let founded = node.apply(CATALOG_SHARD, CommandBody::Catalog(founding(data_shards)));
         assert_eq!(founded.body, ReplyBody::Catalog(CatalogReply::Done));
         node.catch_up();
@@ -90,10 +85,7 @@ impl LocalCluster {
 
     /// Another node, with the catalog as it is now.
     pub fn another_node(&self) -> Arc<Self> {
-        let node = Self {
-            world: Arc::clone(&self.world),
-            known: RwLock::default(),
-        };
+        let node = Self { world: Arc::clone(&self.world), known: RwLock::default() };
         node.catch_up();
         Arc::new(node)
     }
@@ -130,18 +122,7 @@ impl LocalCluster {
 
     /// Ids of the shards that hold tables.
     pub fn data_shards(&self) -> Vec<ShardId> {
-        self.world
-            .shards
-            .lock()
-            .keys()
-            .copied()
-            .filter(|id| *id != CATALOG_SHARD)
-            .collect()
-    }
-
-    /// Names of the tables whose space was reclaimed.
-    pub fn reclaimed(&self) -> Vec<String> {
-        self.world.reclaimed.lock().clone()
+        self.world.shards.lock().keys().copied().filter(|id| *id != CATALOG_SHARD).collect()
     }
 
     /// Raises the version of a table's descriptor in the catalog, as an operation will that changes what shards know of
@@ -149,40 +130,19 @@ impl LocalCluster {
     /// they refresh.
     pub fn raise_version(&self, name: &str) -> Vec<(ShardId, CommandBody)> {
         let catalog = self.shard(CATALOG_SHARD).state().catalog().clone();
-        let record = catalog
-            .table_named(ACCOUNT, name)
-            .expect("a table of this cluster");
+        let record = catalog.table_named(ACCOUNT, name).expect("a table of this cluster");
         let mut schema = record.schema();
         let mut versions = self.world.versions.lock();
-        schema.version = versions
-            .get(&record.id)
-            .copied()
-            .unwrap_or(record.version)
-            .next();
+        schema.version = versions.get(&record.id).copied().unwrap_or(record.version).next();
         versions.insert(record.id, schema.version);
-        let alter = |shard| {
-            (
-                shard,
-                CommandBody::SpanAlter {
-                    schema: schema.clone(),
-                },
-            )
-        };
-        crate::lifecycle::shards(record)
-            .into_iter()
-            .map(alter)
-            .collect()
+        let alter = |shard| (shard, CommandBody::SpanAlter { schema: schema.clone() });
+        crate::lifecycle::shards(record).into_iter().map(alter).collect()
     }
 
     /// Applies a command, past every fault.
     pub fn apply(&self, shard: ShardId, command: CommandBody) -> Reply {
         let now = Stamp(self.world.micros.fetch_add(1, Ordering::Relaxed));
-        self.world
-            .shards
-            .lock()
-            .get_mut(&shard)
-            .expect("a shard of this cluster")
-            .apply(command, now)
+        self.world.shards.lock().get_mut(&shard).expect("a shard of this cluster").apply(command, now)
     }
 
     fn catch_up(&self) {
@@ -190,26 +150,15 @@ impl LocalCluster {
         let versions = self.world.versions.lock();
         let table = |record: &TableRecord| {
             let version = versions.get(&record.id).copied().unwrap_or(record.version);
-            let record = TableRecord {
-                version,
-                ..record.clone()
-            };
+            let record = TableRecord { version, ..record.clone() };
             ((record.account, record.name.clone()), Arc::new(record))
         };
         let tables = catalog.tables().map(table).collect();
-        *self.known.write() = Known {
-            catalog: Arc::new(catalog),
-            tables,
-        };
+        *self.known.write() = Known { catalog: Arc::new(catalog), tables };
     }
 
     fn write_now(&self, shard: ShardId, command: CommandBody) -> Result<Reply, ClusterError> {
-        let fault = self
-            .world
-            .on_write
-            .lock()
-            .as_mut()
-            .map_or(Fault::None, |fault| fault(shard, &command));
+        let fault = self.world.on_write.lock().as_mut().map_or(Fault::None, |fault| fault(shard, &command));
         match fault {
             Fault::None => Ok(self.apply(shard, command)),
             Fault::NotDone => Err(ClusterError::NotDone("the test says so".to_owned())),
@@ -217,22 +166,12 @@ impl LocalCluster {
                 self.apply(shard, command);
                 Err(ClusterError::Unknown("the test lost the answer".to_owned()))
             }
-            Fault::CommandLost => Err(ClusterError::Unknown(
-                "the test lost the command".to_owned(),
-            )),
-            Fault::Reply(body) => Ok(Reply {
-                stamp: Stamp::ZERO,
-                body,
-            }),
+            Fault::CommandLost => Err(ClusterError::Unknown("the test lost the command".to_owned())),
+            Fault::Reply(body) => Ok(Reply { stamp: Stamp::ZERO, body }),
         }
     }
 
-    fn read_now(
-        &self,
-        shard: ShardId,
-        freshness: Freshness,
-        plan: &Plan,
-    ) -> Result<ReadReply, ClusterError> {
+    fn read_now(&self, shard: ShardId, freshness: Freshness, plan: &Plan) -> Result<ReadReply, ClusterError> {
         if let Some(fault) = self.world.on_read.lock().as_mut()
             && let Some(error) = fault(shard, freshness, plan)
         {
@@ -247,11 +186,7 @@ impl LocalCluster {
     }
 
     fn refresh_now(&self) -> Result<(), ClusterError> {
-        self.read_now(
-            CATALOG_SHARD,
-            Freshness::Strong,
-            &Plan::Catalog { newer_than: 0 },
-        )?;
+        self.read_now(CATALOG_SHARD, Freshness::Strong, &Plan::Catalog { newer_than: 0 })?;
         self.catch_up();
         Ok(())
     }
@@ -268,18 +203,11 @@ fn founding(data_shards: u32) -> CatalogCommand {
     };
     let shard = |id: u32| ShardRecord {
         id: ShardId(id),
-        replicas: vec![ReplicaPlace {
-            replica: ReplicaId(u64::from(id) + 1),
-            node: NodeId(1),
-        }],
+        replicas: vec![ReplicaPlace { replica: ReplicaId(u64::from(id) + 1), node: NodeId(1) }],
         incoming: Vec::new(),
     };
     CatalogCommand::Bootstrap {
-        cluster: ClusterRecord {
-            cluster: 1,
-            region: REGION.to_owned(),
-            account: ACCOUNT,
-        },
+        cluster: ClusterRecord { cluster: 1, region: REGION.to_owned(), account: ACCOUNT },
         nodes: vec![node],
         shards: (0..=data_shards).map(shard).collect(),
     }
@@ -320,9 +248,7 @@ impl Cluster for LocalCluster {
             self.catch_up();
             match reply.body {
                 ReplyBody::Catalog(reply) => Ok(reply),
-                other => Err(ClusterError::Unknown(format!(
-                    "the catalog answered {other:?}"
-                ))),
+                other => Err(ClusterError::Unknown(format!("the catalog answered {other:?}"))),
             }
         })
     }
@@ -332,26 +258,15 @@ impl Cluster for LocalCluster {
     }
 
     fn table(&self, account: u64, name: &str) -> Option<Arc<TableRecord>> {
-        self.known
-            .read()
-            .tables
-            .get(&(account, name.to_owned()))
-            .cloned()
+        self.known.read().tables.get(&(account, name.to_owned())).cloned()
     }
 
-    fn refresh_catalog<'a>(
-        &'a self,
-        _deadline: Instant,
-    ) -> BoxFuture<'a, Result<(), ClusterError>> {
+    fn refresh_catalog<'a>(&'a self, _deadline: Instant) -> BoxFuture<'a, Result<(), ClusterError>> {
         soon(move || self.refresh_now())
     }
 
     fn ready(&self) -> Result<(), String> {
         Ok(())
-    }
-
-    fn reclaim(&self, table: &TableRecord) {
-        self.world.reclaimed.lock().push(table.name.clone());
     }
 
     fn now_micros(&self) -> u64 {

@@ -6,8 +6,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use trilith_domain::keyspace::Family;
 use trilith_domain::machine::{
-    Batch, Command, CommandBody, Effect, Effects, Prefetched, Reply, ShardState, apply_batch,
-    reads_of,
+    Batch, Command, CommandBody, Effect, Effects, Prefetched, Reply, ShardState, apply_batch, reads_of,
 };
 use trilith_domain::read::{Plan, ReadReply, View, ViewError, Visit, run};
 use trilith_domain::time::Stamp;
@@ -24,11 +23,7 @@ pub struct LocalShard {
 impl LocalShard {
     /// Without a row.
     pub fn new(shard: ShardId) -> Self {
-        Self {
-            state: ShardState::new(shard),
-            rows: BTreeMap::new(),
-            index: 0,
-        }
+        Self { state: ShardState::new(shard), rows: BTreeMap::new(), index: 0 }
     }
 
     /// The state besides the rows of items.
@@ -47,19 +42,13 @@ impl LocalShard {
     /// When a row is damaged, or when the state in memory is not what its rows say.
     pub fn apply(&mut self, body: CommandBody, now: Stamp) -> Reply {
         self.index += 1;
-        let command = Command {
-            id: CommandId(u128::from(self.index)),
-            body,
-        };
-        let batch = Batch {
-            leader_stamp: now,
-            commands: vec![command],
-        };
+        let command = Command { id: CommandId(u128::from(self.index)), body };
+        let batch = Batch { leader_stamp: now, commands: vec![command] };
         let keys = reads_of(&batch);
         let values = keys.iter().map(|key| self.rows.get(key).cloned()).collect();
         let fetched = Prefetched::new(keys, values);
-        let (mut replies, effects) = apply_batch(&mut self.state, fetched, &batch, self.index)
-            .expect("rows in memory are intact");
+        let (mut replies, effects) =
+            apply_batch(&mut self.state, fetched, &batch, self.index).expect("rows in memory are intact");
         self.write(effects);
         replies.pop().expect("one command has one reply")
     }
@@ -70,8 +59,7 @@ impl LocalShard {
                 Effect::Put { family, key, value } => drop(self.rows.insert((family, key), value)),
                 Effect::Delete { family, key } => drop(self.rows.remove(&(family, key))),
                 Effect::DeleteRange { family, start, end } => {
-                    self.rows
-                        .retain(|(of, key), _| *of != family || *key < start || *key >= end);
+                    self.rows.retain(|(of, key), _| *of != family || *key < start || *key >= end);
                 }
             }
         }
@@ -88,10 +76,7 @@ impl LocalShard {
 
 impl View for LocalShard {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>, ViewError> {
-        Ok(self
-            .rows
-            .get(&(family, Bytes::copy_from_slice(key)))
-            .cloned())
+        Ok(self.rows.get(&(family, Bytes::copy_from_slice(key))).cloned())
     }
 
     fn scan(
@@ -105,11 +90,8 @@ impl View for LocalShard {
         let bound = |key: &[u8]| (family, Bytes::copy_from_slice(key));
         let mut range = self.rows.range(bound(start)..bound(end));
         let each = |((_, key), value): (&(Family, Bytes), &Bytes)| visit(key, value);
-        let _: ControlFlow<()> = if reverse {
-            range.rev().try_for_each(each)
-        } else {
-            range.try_for_each(each)
-        };
+        let _: ControlFlow<()> =
+            if reverse { range.rev().try_for_each(each) } else { range.try_for_each(each) };
         Ok(())
     }
 }

@@ -34,10 +34,7 @@ pub fn engine(cluster: &Arc<LocalCluster>) -> Engine {
         u128::from(counter.fetch_add(1, Ordering::Relaxed))
             .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
     };
-    let identity = Identity {
-        region: REGION.to_owned(),
-        account: ACCOUNT,
-    };
+    let identity = Identity { region: REGION.to_owned(), account: ACCOUNT };
     Engine::new(Arc::clone(cluster) as _, identity, Arc::new(entropy))
 }
 
@@ -48,9 +45,5 @@ pub fn caller() -> Caller {
 
 /// A caller whose deadline is so far away.
 pub fn caller_within(time: Duration) -> Caller {
-    Caller {
-        request_id: "TEST".into(),
-        account: ACCOUNT,
-        deadline: now() + time,
-    }
+    Caller { request_id: "TEST".into(), account: ACCOUNT, deadline: now() + time }
 }

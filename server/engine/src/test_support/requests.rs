@@ -6,8 +6,8 @@ use trilith_domain::ops::types::{
     AttributeDefinition, KeySchemaElement, KeysAndAttributes, TableInput, WriteRequestInput,
 };
 use trilith_domain::ops::{
-    BatchGetItemInput, BatchWriteItemInput, CreateTableInput, GetItemInput, PutItemInput,
-    QueryInput, ScanInput, UpdateItemInput,
+    BatchGetItemInput, BatchWriteItemInput, CreateTableInput, GetItemInput, PutItemInput, QueryInput,
+    ScanInput, UpdateItemInput,
 };
 use trilith_values::{AttributeValue, Item, Number};
 
@@ -49,27 +49,16 @@ pub fn create(name: &str) -> CreateTableInput {
 
 /// Whatever asks for nothing but a table.
 pub fn table(name: &str) -> TableInput {
-    TableInput {
-        table_name: Some(name.to_owned()),
-    }
+    TableInput { table_name: Some(name.to_owned()) }
 }
 
 /// PutItem.
 pub fn put(table: &str, item: Item) -> PutItemInput {
-    PutItemInput {
-        table_name: Some(table.to_owned()),
-        item: Some(item),
-        ..Default::default()
-    }
+    PutItemInput { table_name: Some(table.to_owned()), item: Some(item), ..Default::default() }
 }
 
 /// UpdateItem, whose expression may use `:v`.
-pub fn update(
-    table: &str,
-    key: Item,
-    expression: &str,
-    v: impl Into<AttributeValue>,
-) -> UpdateItemInput {
+pub fn update(table: &str, key: Item, expression: &str, v: impl Into<AttributeValue>) -> UpdateItemInput {
     UpdateItemInput {
         table_name: Some(table.to_owned()),
         key: Some(key),
@@ -102,20 +91,12 @@ pub fn query(table: &str, p: &str) -> QueryInput {
 
 /// Scan of a whole table, strong.
 pub fn scan(table: &str) -> ScanInput {
-    ScanInput {
-        table_name: Some(table.to_owned()),
-        consistent_read: Some(true),
-        ..Default::default()
-    }
+    ScanInput { table_name: Some(table.to_owned()), consistent_read: Some(true), ..Default::default() }
 }
 
 /// BatchGetItem of one table, strong.
 pub fn batch_get(table: &str, keys: Vec<Item>) -> BatchGetItemInput {
-    let keys = KeysAndAttributes {
-        keys: Some(keys),
-        consistent_read: Some(true),
-        ..Default::default()
-    };
+    let keys = KeysAndAttributes { keys: Some(keys), consistent_read: Some(true), ..Default::default() };
     BatchGetItemInput {
         request_items: Some(BTreeMap::from([(table.to_owned(), keys)])),
         ..Default::default()
@@ -124,10 +105,7 @@ pub fn batch_get(table: &str, keys: Vec<Item>) -> BatchGetItemInput {
 
 /// BatchWriteItem of puts into one table.
 pub fn batch_put(table: &str, items: Vec<Item>) -> BatchWriteItemInput {
-    let put = |item| WriteRequestInput {
-        put: Some(Some(item)),
-        delete: None,
-    };
+    let put = |item| WriteRequestInput { put: Some(Some(item)), delete: None };
     let requests = items.into_iter().map(put).collect();
     BatchWriteItemInput {
         request_items: Some(BTreeMap::from([(table.to_owned(), requests)])),

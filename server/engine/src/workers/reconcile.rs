@@ -57,11 +57,7 @@ pub struct Reconciler {
 impl Reconciler {
     /// One that has seen nothing yet.
     pub fn new(cluster: Arc<dyn Cluster>, settings: Settings) -> Self {
-        Self {
-            cluster,
-            settings,
-            waiting: BTreeMap::new(),
-        }
+        Self { cluster, settings, waiting: BTreeMap::new() }
     }
 
     /// Passes for ever.
@@ -87,30 +83,19 @@ impl Reconciler {
         }
         self.note(at);
         let due = self.due(&self.cluster.catalog(), at);
-        let attempts: Vec<_> = due
-            .iter()
-            .map(|record| self.take_on(record, deadline))
-            .collect();
-        let ended: Vec<bool> = stream::iter(attempts)
-            .buffer_unordered(TABLES_AT_ONCE)
-            .collect()
-            .await;
+        let attempts: Vec<_> = due.iter().map(|record| self.take_on(record, deadline)).collect();
+        let ended: Vec<bool> = stream::iter(attempts).buffer_unordered(TABLES_AT_ONCE).collect().await;
         ended.into_iter().filter(|ended| *ended).count()
     }
 
     /// Remembers which tables are in a passing state, and since when.
     fn note(&mut self, at: Instant) {
         let catalog = self.cluster.catalog();
-        let passing = catalog
-            .tables()
-            .filter(|table| table.status != TableStatus::Active);
+        let passing = catalog.tables().filter(|table| table.status != TableStatus::Active);
         self.waiting = passing
             .map(|table| {
                 let state = (table.status, table.version);
-                let seen = self
-                    .waiting
-                    .get(&table.id)
-                    .filter(|(before, _)| *before == state);
+                let seen = self.waiting.get(&table.id).filter(|(before, _)| *before == state);
                 (table.id, (state, seen.map_or(at, |(_, since)| *since)))
             })
             .collect();

@@ -120,7 +120,7 @@ impl LogFile for OsFile {
 /// Writes zeros from `start` to `end`. Space that is reserved but was never written costs a journal commit with each
 /// sync that first writes to it, which takes longer than the sync itself.
 fn fill(file: &File, start: u64, end: u64) -> io::Result<()> {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     let mut at = start;
     while at < end {
         let count = ZEROS.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));

@@ -22,9 +22,7 @@ fn number(text: &str) -> Number {
 
 /// A list in a list in a list, `depth` of them.
 fn nest(depth: usize) -> AttributeValue {
-    (0..depth).fold(AttributeValue::Null, |inner, _| {
-        AttributeValue::L(vec![inner])
-    })
+    (0..depth).fold(AttributeValue::Null, |inner, _| AttributeValue::L(vec![inner]))
 }
 
 #[test]
@@ -43,10 +41,7 @@ fn the_bytes_are_these() {
         (AttributeValue::N(number("0.5")), &[4, 1, 1, 5]),
         (AttributeValue::N(number("1E100")), &[4, 1, 0xc8, 1, 1]),
         (AttributeValue::from(vec![0, 255]), &[5, 2, 0, 255]),
-        (
-            AttributeValue::L(vec![AttributeValue::Null, nest(1)]),
-            &[6, 4, 0, 6, 1, 0],
-        ),
+        (AttributeValue::L(vec![AttributeValue::Null, nest(1)]), &[6, 4, 0, 6, 1, 0]),
         (AttributeValue::M(map), &[7, 3, 1, b'k', 0]),
         (AttributeValue::Ss(strings), &[8, 4, 1, b'a', 1, b'b']),
         (AttributeValue::Ns(numbers), &[9, 4, 0, 1, 0, 2]),
@@ -69,14 +64,8 @@ fn other_spellings_are_refused() {
         (&[3, 2, b'h'], CodecError::Truncated),
         (&[3, 0x80], CodecError::Truncated),
         (&[3, 0x81, 0x00, b'h'], CodecError::Varint),
-        (
-            &[3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2],
-            CodecError::Varint,
-        ),
-        (
-            &[3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1],
-            CodecError::Truncated,
-        ),
+        (&[3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2], CodecError::Varint),
+        (&[3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1], CodecError::Truncated),
         (&[3, 1, 0xff], CodecError::Utf8),
         (&[7, 3, 1, 0xff, 0], CodecError::Utf8),
         (&[4, 0x80], CodecError::Number),
@@ -117,14 +106,7 @@ fn depth_is_bounded() {
 
 #[test]
 fn varints_at_their_ends() {
-    for (value, length) in [
-        (0, 1),
-        (127, 1),
-        (128, 2),
-        (16_383, 2),
-        (16_384, 3),
-        (u64::MAX, 10),
-    ] {
+    for (value, length) in [(0, 1), (127, 1), (128, 2), (16_383, 2), (16_384, 3), (u64::MAX, 10)] {
         let mut out = Vec::new();
         encode_varint(&mut out, value);
         assert_eq!(out.len(), length);
@@ -148,10 +130,7 @@ fn reading_stops_at_the_first_error() {
 
 #[derive(Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 struct Row {
-    #[borsh(
-        serialize_with = "borsh_serialize_item",
-        deserialize_with = "borsh_deserialize_item"
-    )]
+    #[borsh(serialize_with = "borsh_serialize_item", deserialize_with = "borsh_deserialize_item")]
     item: Item,
     value: AttributeValue,
     number: Number,

@@ -31,10 +31,7 @@ fn the_bytes_are_these() {
         (text(""), &[0x10, 0x00, 0x01]),
         (text("ab"), &[0x10, b'a', b'b', 0x00, 0x01]),
         (text("a\0"), &[0x10, b'a', 0x00, 0xff, 0x00, 0x01]),
-        (
-            KeyValue::B(vec![0, 0, 1]),
-            &[0x30, 0x00, 0xff, 0x00, 0xff, 0x01, 0x00, 0x01],
-        ),
+        (KeyValue::B(vec![0, 0, 1]), &[0x30, 0x00, 0xff, 0x00, 0xff, 0x01, 0x00, 0x01]),
         (number("0"), &[0x21]),
         (number("1"), &[0x22, 130, 20]),
         (number("10"), &[0x22, 131, 20]),
@@ -85,10 +82,7 @@ fn numbers_stand_in_numeric_order() {
         "9.9E125",
     ];
     for pair in ascending.windows(2) {
-        assert!(
-            encoded(&number(pair[0])) < encoded(&number(pair[1])),
-            "{pair:?}"
-        );
+        assert!(encoded(&number(pair[0])) < encoded(&number(pair[1])), "{pair:?}");
     }
 }
 
@@ -121,19 +115,9 @@ fn other_spellings_are_refused() {
 
 #[test]
 fn only_three_types_are_keys() {
-    assert_eq!(
-        KeyValue::try_from(&AttributeValue::from("a")),
-        Ok(text("a"))
-    );
-    assert_eq!(
-        KeyValue::try_from(AttributeValue::from(vec![1])),
-        Ok(KeyValue::B(vec![1]))
-    );
-    for value in [
-        AttributeValue::Null,
-        AttributeValue::Bool(true),
-        AttributeValue::L(vec![]),
-    ] {
+    assert_eq!(KeyValue::try_from(&AttributeValue::from("a")), Ok(text("a")));
+    assert_eq!(KeyValue::try_from(AttributeValue::from(vec![1])), Ok(KeyValue::B(vec![1])));
+    for value in [AttributeValue::Null, AttributeValue::Bool(true), AttributeValue::L(vec![])] {
         assert_eq!(KeyValue::try_from(&value), Err(NotAKey));
         assert_eq!(KeyValue::try_from(value), Err(NotAKey));
     }

@@ -26,15 +26,9 @@ mod oracle {
     pub fn fixed(plain: &str) -> Fixed {
         let unsigned = plain.trim_start_matches('-');
         let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-        let text = format!(
-            "{whole:0>whole_width$}{fraction:0<PLACES$}",
-            whole_width = WIDTH - PLACES
-        );
+        let text = format!("{whole:0>whole_width$}{fraction:0<PLACES$}", whole_width = WIDTH - PLACES);
         assert_eq!(text.len(), WIDTH);
-        Fixed {
-            negative: plain.starts_with('-'),
-            digits: text.bytes().map(|byte| byte - b'0').collect(),
-        }
+        Fixed { negative: plain.starts_with('-'), digits: text.bytes().map(|byte| byte - b'0').collect() }
     }
 
     pub fn add(a: &Fixed, b: &Fixed) -> Fixed {
@@ -46,10 +40,7 @@ mod oracle {
                 (digits[i], carry) = (sum % 10, sum / 10);
             }
             assert_eq!(carry, 0);
-            return Fixed {
-                negative: a.negative,
-                digits,
-            };
+            return Fixed { negative: a.negative, digits };
         }
         let (larger, smaller) = if a.digits >= b.digits { (a, b) } else { (b, a) };
         let mut borrow = 0;
@@ -59,10 +50,7 @@ mod oracle {
             (digits[i], borrow) = (difference % 10, 1 - difference / 10);
         }
         let zero = digits.iter().all(|&digit| digit == 0);
-        Fixed {
-            negative: larger.negative && !zero,
-            digits,
-        }
+        Fixed { negative: larger.negative && !zero, digits }
     }
 
     /// The rules of range and precision, read off the digits.
@@ -70,11 +58,7 @@ mod oracle {
         let Some(first) = value.digits.iter().position(|&digit| digit != 0) else {
             return Ok(());
         };
-        let last = value
-            .digits
-            .iter()
-            .rposition(|&digit| digit != 0)
-            .expect("there is a first");
+        let last = value.digits.iter().rposition(|&digit| digit != 0).expect("there is a first");
         let magnitude = (WIDTH - PLACES - 1) as i32 - first as i32;
         match () {
             () if magnitude > 125 => Err(NumberError::Overflow),
@@ -95,10 +79,7 @@ mod oracle {
 }
 
 fn check_sum(a: &Number, b: &Number) {
-    let exact = oracle::add(
-        &oracle::fixed(&a.to_string()),
-        &oracle::fixed(&b.to_string()),
-    );
+    let exact = oracle::add(&oracle::fixed(&a.to_string()), &oracle::fixed(&b.to_string()));
     let sum = a.checked_add(b);
     assert_eq!(sum.map(drop), oracle::check(&exact), "{a} + {b}");
     if let Ok(sum) = sum {
@@ -130,14 +111,8 @@ fn accepted_text_and_its_plain_form() {
         ("0.00012", "0.00012"),
         ("123456E-3", "123.456"),
         ("18446744073709551616", "18446744073709551616"),
-        (
-            "12345678901234567890123456789012345678",
-            "12345678901234567890123456789012345678",
-        ),
-        (
-            "0012345678901234567890123456789012345678.000",
-            "12345678901234567890123456789012345678",
-        ),
+        ("12345678901234567890123456789012345678", "12345678901234567890123456789012345678"),
+        ("0012345678901234567890123456789012345678.000", "12345678901234567890123456789012345678"),
     ] {
         assert_eq!(number(text).to_string(), plain, "{text}");
     }
@@ -146,9 +121,8 @@ fn accepted_text_and_its_plain_form() {
 #[test]
 fn refused_text() {
     for text in [
-        "", " ", "1 ", " 1", "+", "-", ".", "e5", ".e5", "1e", "1e+", "--1", "+-1", "1.2.3",
-        "1e5.0", "1e5e5", "0x10", "1_000", "1,5", "NaN", "nan", "Infinity", "-inf", "1f", "١",
-        "1\0", "1e 5",
+        "", " ", "1 ", " 1", "+", "-", ".", "e5", ".e5", "1e", "1e+", "--1", "+-1", "1.2.3", "1e5.0",
+        "1e5e5", "0x10", "1_000", "1,5", "NaN", "nan", "Infinity", "-inf", "1f", "١", "1\0", "1e 5",
     ] {
         assert_eq!(Number::parse(text), Err(NumberError::Syntax), "{text:?}");
     }
@@ -160,10 +134,7 @@ fn ends_of_the_range() {
     let largest = number(&format!("{digits}E88"));
     assert_eq!(largest.magnitude(), 125);
     assert_eq!(largest.to_string(), format!("{digits}{}", "0".repeat(88)));
-    assert_eq!(
-        number("1E-130").to_string(),
-        format!("0.{}1", "0".repeat(129))
-    );
+    assert_eq!(number("1E-130").to_string(), format!("0.{}1", "0".repeat(129)));
     let finest = number("1.2345678901234567890123456789012345678E-130");
     assert_eq!((finest.exponent(), finest.digits()), (-167, 38));
     assert_eq!(number(&finest.to_string()), finest);
@@ -198,14 +169,8 @@ fn long_text_costs_no_more_than_its_length() {
     assert_eq!(number(&format!("1{zeros}e-1000000")), Number::ONE);
     let nines = "9".repeat(1_000_000);
     assert_eq!(Number::parse(&nines), Err(NumberError::Overflow));
-    assert_eq!(
-        Number::parse(&format!("0.{nines}")),
-        Err(NumberError::Precision)
-    );
-    assert_eq!(
-        Number::parse(&format!("1e{nines}")),
-        Err(NumberError::Overflow)
-    );
+    assert_eq!(Number::parse(&format!("0.{nines}")), Err(NumberError::Precision));
+    assert_eq!(Number::parse(&format!("1e{nines}")), Err(NumberError::Overflow));
 }
 
 #[test]
@@ -214,10 +179,7 @@ fn messages_are_the_services() {
         NumberError::Syntax.message("abc"),
         "The parameter cannot be converted to a numeric value: abc"
     );
-    assert_eq!(
-        NumberError::Syntax.message(""),
-        "The parameter cannot be converted to a numeric value"
-    );
+    assert_eq!(NumberError::Syntax.message(""), "The parameter cannot be converted to a numeric value");
     assert_eq!(
         NumberError::Overflow.message("1E126"),
         "Number overflow. Attempting to store a number with magnitude larger than supported range"
@@ -267,18 +229,9 @@ fn sums_at_the_edges() {
     }
     assert_eq!(number("0.1").checked_add(&number("0.2")), Ok(number("0.3")));
     assert_eq!(number("1").checked_sub(&number("0.9")), Ok(number("0.1")));
-    assert_eq!(
-        number("9E125").checked_add(&number("1E125")),
-        Err(NumberError::Overflow)
-    );
-    assert_eq!(
-        number("1E38").checked_add(&number("0.1")),
-        Err(NumberError::Precision)
-    );
-    assert_eq!(
-        number("1.5E-130").checked_sub(&number("1.4E-130")),
-        Err(NumberError::Underflow)
-    );
+    assert_eq!(number("9E125").checked_add(&number("1E125")), Err(NumberError::Overflow));
+    assert_eq!(number("1E38").checked_add(&number("0.1")), Err(NumberError::Precision));
+    assert_eq!(number("1.5E-130").checked_sub(&number("1.4E-130")), Err(NumberError::Underflow));
 }
 
 #[test]
@@ -307,22 +260,10 @@ fn integers_there_and_back() {
 fn parts_are_brought_to_normal_form() {
     assert_eq!(Number::from_parts(true, 0, 999), Ok(Number::ZERO));
     assert_eq!(Number::from_parts(false, 1000, -3), Ok(Number::ONE));
-    assert_eq!(
-        Number::from_parts(false, u128::MAX, 0),
-        Err(NumberError::Precision)
-    );
-    assert_eq!(
-        Number::from_parts(false, 3 * 10u128.pow(38), 0),
-        Ok(number("3E38"))
-    );
-    assert_eq!(
-        Number::from_parts(false, 1, i32::MAX),
-        Err(NumberError::Overflow)
-    );
-    assert_eq!(
-        Number::from_parts(false, 10, i32::MIN),
-        Err(NumberError::Underflow)
-    );
+    assert_eq!(Number::from_parts(false, u128::MAX, 0), Err(NumberError::Precision));
+    assert_eq!(Number::from_parts(false, 3 * 10u128.pow(38), 0), Ok(number("3E38")));
+    assert_eq!(Number::from_parts(false, 1, i32::MAX), Err(NumberError::Overflow));
+    assert_eq!(Number::from_parts(false, 10, i32::MIN), Err(NumberError::Underflow));
     assert_eq!(-Number::ZERO, Number::ZERO);
     assert_eq!(Number::ZERO.magnitude(), 0);
     assert_eq!(Number::ZERO.digits(), 0);

@@ -4,11 +4,7 @@ use super::*;
 
 /// Small bounds, so that tests reach them quickly.
 fn tight() -> Settings {
-    Settings {
-        max_body: 100_000,
-        max_bodies: 150_000,
-        ..Settings::default()
-    }
+    Settings { max_body: 100_000, max_bodies: 150_000, ..Settings::default() }
 }
 
 /// Little patience, for tests that wait for its end; enough for a sound request on a busy machine.
@@ -25,20 +21,12 @@ fn hasty() -> Settings {
 #[tokio::test]
 async fn operations_that_do_not_exist_are_unknown() {
     let server = Server::start(Settings::default()).await;
-    for operation in [
-        "TransactWriteItems",
-        "ExecuteStatement",
-        "CreateBackup",
-        "getitem",
-        "",
-        "GetItem.GetItem",
-    ] {
+    for operation in
+        ["TransactWriteItems", "ExecuteStatement", "CreateBackup", "getitem", "", "GetItem.GetItem"]
+    {
         let answer = server.ask(&request(operation, "", b"{}")).await;
         answer.is(400, "UnknownOperationException");
-        assert_eq!(
-            answer.text(),
-            r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#
-        );
+        assert_eq!(answer.text(), r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#);
     }
     server
         .ask(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
@@ -48,20 +36,12 @@ async fn operations_that_do_not_exist_are_unknown() {
         .ask(b"POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: \xff\r\nContent-Length: 2\r\n\r\n{}")
         .await
         .is(400, "UnknownOperationException");
-    server
-        .ask(b"GET /favicon.ico HTTP/1.1\r\nHost: h\r\n\r\n")
-        .await
-        .is(404, "UnknownOperationException");
-    let put = server
-        .ask(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
-        .await;
+    server.ask(b"GET /favicon.ico HTTP/1.1\r\nHost: h\r\n\r\n").await.is(404, "UnknownOperationException");
+    let put = server.ask(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}").await;
     put.is(405, "UnknownOperationException");
     assert_eq!(put.header("allow"), "POST, GET, HEAD, OPTIONS");
     assert_eq!(server.fake.executed.load(Ordering::SeqCst), 0);
-    assert!(
-        server
-            .metric("trilith_requests_total{code=\"UnknownOperationException\",op=\"Unknown\"} 10")
-    );
+    assert!(server.metric("trilith_requests_total{code=\"UnknownOperationException\",op=\"Unknown\"} 10"));
 }
 
 #[tokio::test]
@@ -91,52 +71,25 @@ async fn json_that_is_none_is_a_serialization_error() {
 async fn nesting_is_refused_at_every_depth() {
     let server = Server::start(Settings::default()).await;
     for levels in [33, 100, 100_000] {
-        let value = format!(
-            r#"{}{{"S":"x"}}{}"#,
-            r#"{"L":["#.repeat(levels),
-            "]}".repeat(levels)
-        );
+        let value = format!(r#"{}{{"S":"x"}}{}"#, r#"{"L":["#.repeat(levels), "]}".repeat(levels));
         let body = format!(r#"{{"TableName":"table","Item":{{"k":{value}}}}}"#);
         let answer = server.ask(&request("PutItem", "", body.as_bytes())).await;
         answer.is(400, "ValidationException");
-        assert!(
-            answer
-                .text()
-                .contains("Nesting Levels have exceeded supported limits")
-        );
+        assert!(answer.text().contains("Nesting Levels have exceeded supported limits"));
     }
     let body = format!(r#"{{"TableName":{}"#, "[".repeat(1_000_000));
-    server
-        .ask(&request("PutItem", "", body.as_bytes()))
-        .await
-        .is(400, "SerializationException");
+    server.ask(&request("PutItem", "", body.as_bytes())).await.is(400, "SerializationException");
     let body = format!(r#"{{"Unknown":{}"#, "[".repeat(1_000_000));
-    server
-        .ask(&request("PutItem", "", body.as_bytes()))
-        .await
-        .is(400, "SerializationException");
+    server.ask(&request("PutItem", "", body.as_bytes())).await.is(400, "SerializationException");
 }
 
 #[tokio::test]
 async fn bodies_beyond_the_limit_are_refused_and_their_senders_hear_it() {
     let server = Server::start(tight()).await;
-    let just_right = format!(
-        r#"{{"Unknown":"{}",{}"#,
-        "x".repeat(90_000),
-        &get_body("fits")[1..]
-    );
-    assert_eq!(
-        server
-            .ask(&request("GetItem", "", just_right.as_bytes()))
-            .await
-            .text(),
-        echo("fits")
-    );
+    let just_right = format!(r#"{{"Unknown":"{}",{}"#, "x".repeat(90_000), &get_body("fits")[1..]);
+    assert_eq!(server.ask(&request("GetItem", "", just_right.as_bytes())).await.text(), echo("fits"));
     let large = vec![b' '; 300_000];
-    server
-        .ask(&request("GetItem", "", &large))
-        .await
-        .is(413, "RequestEntityTooLarge");
+    server.ask(&request("GetItem", "", &large)).await.is(413, "RequestEntityTooLarge");
     let mut chunked = b"POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: DynamoDB_20120810.GetItem\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     for _ in 0..30 {
         chunked.extend_from_slice(b"2710\r\n");
@@ -152,23 +105,11 @@ async fn bodies_beyond_the_limit_are_refused_and_their_senders_hear_it() {
 async fn heads_beyond_the_limit_are_refused() {
     let server = Server::start(Settings::default()).await;
     let fits = format!("X-Long: {}\r\n", "x".repeat(12_000));
-    assert_eq!(
-        server
-            .ask(&request("GetItem", &fits, get_body("a").as_bytes()))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(server.ask(&request("GetItem", &fits, get_body("a").as_bytes())).await.status, 200);
     let long = format!("X-Long: {}\r\n", "x".repeat(20_000));
-    assert_eq!(
-        server.ask(&request("GetItem", &long, b"{}")).await.status,
-        431
-    );
+    assert_eq!(server.ask(&request("GetItem", &long, b"{}")).await.status, 431);
     let many = "X-One: x\r\n".repeat(500);
-    assert_eq!(
-        server.ask(&request("GetItem", &many, b"{}")).await.status,
-        431
-    );
+    assert_eq!(server.ask(&request("GetItem", &many, b"{}")).await.status, 431);
 }
 
 #[tokio::test]
@@ -184,10 +125,7 @@ async fn broken_http_is_refused() {
     }
     let mut client = server.connect().await;
     client.send(b"POST / HTTP/1.1\r\nHost: h\r\nX-Amz-Target: DynamoDB_20120810.GetItem\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").await;
-    client
-        .answer()
-        .await
-        .is(400, "MalformedHttpRequestException");
+    client.answer().await.is(400, "MalformedHttpRequestException");
     server.is_empty_but(client).await;
 }
 
@@ -209,29 +147,19 @@ async fn gzip_that_is_none_or_a_bomb_is_refused() {
         encoder.write_all(&vec![b' '; bytes]).expect("a vector");
         encoder.finish().expect("a vector")
     };
-    server
-        .ask(&request("GetItem", gzip, b"{}"))
-        .await
-        .is(400, "MalformedHttpRequestException");
+    server.ask(&request("GetItem", gzip, b"{}")).await.is(400, "MalformedHttpRequestException");
     let cut = zeros(1000);
     server
         .ask(&request("GetItem", gzip, &cut[..cut.len() - 3]))
         .await
         .is(400, "MalformedHttpRequestException");
-    server
-        .ask(&request("GetItem", gzip, &zeros(50_000_000)))
-        .await
-        .is(413, "RequestEntityTooLarge");
+    server.ask(&request("GetItem", gzip, &zeros(50_000_000))).await.is(413, "RequestEntityTooLarge");
     server
         .ask(&request("GetItem", "Content-Encoding: br\r\n", b"{}"))
         .await
         .is(400, "MalformedHttpRequestException");
     server
-        .ask(&request(
-            "GetItem",
-            "Content-Encoding: gzip, gzip\r\n",
-            b"{}",
-        ))
+        .ask(&request("GetItem", "Content-Encoding: gzip, gzip\r\n", b"{}"))
         .await
         .is(400, "MalformedHttpRequestException");
     server.is_empty().await;
@@ -277,18 +205,14 @@ async fn a_trickle_does_not_extend_the_time_of_a_body() {
             () = refused(&server) => {}
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), ended)
-        .await
-        .expect("the trickle is cut off");
+    tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the trickle is cut off");
     drop(client);
     server.is_empty().await;
 }
 
 /// Waits until a request has been refused for its slowness.
 async fn refused(server: &Server) {
-    while !server
-        .metric("trilith_requests_total{code=\"RequestTimeoutException\",op=\"GetItem\"} 1")
-    {
+    while !server.metric("trilith_requests_total{code=\"RequestTimeoutException\",op=\"GetItem\"} 1") {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -337,14 +261,8 @@ async fn a_panic_ends_one_request_only() {
 #[tokio::test]
 async fn failures_of_the_server_have_their_status() {
     let server = Server::start(Settings::default()).await;
-    server
-        .ask(&get("internal"))
-        .await
-        .is(500, "InternalServerError");
-    server
-        .ask(&get("unavailable"))
-        .await
-        .is(503, "ServiceUnavailable");
+    server.ask(&get("internal")).await.is(500, "InternalServerError");
+    server.ask(&get("unavailable")).await.is(503, "ServiceUnavailable");
 }
 
 #[tokio::test]
@@ -364,32 +282,15 @@ async fn a_request_that_never_ends_is_answered_after_its_deadline() {
 async fn bodies_beyond_the_memory_for_all_are_put_off() {
     let server = Server::start(tight()).await;
     // The first holds 90 KB of the 150 while it waits.
-    let padded = |key| {
-        format!(
-            r#"{{"Unknown":"{}",{}"#,
-            "x".repeat(90_000),
-            &get_body(key)[1..]
-        )
-    };
+    let padded = |key| format!(r#"{{"Unknown":"{}",{}"#, "x".repeat(90_000), &get_body(key)[1..]);
     let mut first = server.connect().await;
-    first
-        .send(&request("GetItem", "", padded("wait").as_bytes()))
-        .await;
+    first.send(&request("GetItem", "", padded("wait").as_bytes())).await;
     while server.fake.executed.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
-    server
-        .ask(&request("GetItem", "", padded("second").as_bytes()))
-        .await
-        .is(503, "ServiceUnavailable");
+    server.ask(&request("GetItem", "", padded("second").as_bytes())).await.is(503, "ServiceUnavailable");
     assert_eq!(server.ask(&get("small")).await.text(), echo("small"));
     server.fake.release.notify_one();
     assert_eq!(first.answer().await.text(), echo("released"));
-    assert_eq!(
-        server
-            .ask(&request("GetItem", "", padded("third").as_bytes()))
-            .await
-            .text(),
-        echo("third")
-    );
+    assert_eq!(server.ask(&request("GetItem", "", padded("third").as_bytes())).await.text(), echo("third"));
 }

@@ -43,18 +43,10 @@ impl Service for Fake {
             let Op::GetItem(get) = op else {
                 return Ok(Output::PutItem(WriteOutput::default()));
             };
-            let key = get
-                .key
-                .get("k")
-                .and_then(AttributeValue::as_s)
-                .unwrap_or_default()
-                .to_owned();
+            let key = get.key.get("k").and_then(AttributeValue::as_s).unwrap_or_default().to_owned();
             let item = |text: String| {
                 let item = BTreeMap::from([("v".to_owned(), AttributeValue::S(text))]);
-                Ok(Output::GetItem(GetItemOutput {
-                    item: Some(item),
-                    consumed_capacity: None,
-                }))
+                Ok(Output::GetItem(GetItemOutput { item: Some(item), consumed_capacity: None }))
             };
             match key.as_str() {
                 "panic" => panic!("planted"),
@@ -65,9 +57,7 @@ impl Service for Fake {
                 }
                 "internal" => Err(OpError::Internal("lost".to_owned())),
                 "unavailable" => Err(OpError::Unavailable("no leader".to_owned())),
-                "missing" => Err(OpError::ResourceNotFound(
-                    "Requested resource not found".to_owned(),
-                )),
+                "missing" => Err(OpError::ResourceNotFound("Requested resource not found".to_owned())),
                 other => match other.strip_prefix("big:") {
                     Some(bytes) => item("x".repeat(bytes.parse().expect("a number"))),
                     None => item(other.to_owned()),
@@ -78,18 +68,11 @@ impl Service for Fake {
     }
 
     fn ready(&self) -> Result<(), String> {
-        if self.not_ready {
-            Err("no leader yet".to_owned())
-        } else {
-            Ok(())
-        }
+        if self.not_ready { Err("no leader yet".to_owned()) } else { Ok(()) }
     }
 
     fn identity(&self) -> Identity {
-        Identity {
-            region: "us-east-1".to_owned(),
-            account: 0,
-        }
+        Identity { region: "us-east-1".to_owned(), account: 0 }
     }
 }
 
@@ -115,27 +98,13 @@ impl Server {
         let pipeline = Pipeline::new(service, Metrics::new(), bounds);
         let (stop, stopped) = oneshot::channel();
         let until = stopped.map(drop);
-        let task = tokio::spawn(serve(
-            vec![listener],
-            Arc::clone(&pipeline),
-            settings,
-            until,
-        ));
-        Self {
-            address,
-            fake,
-            pipeline,
-            stop: Some(stop),
-            task,
-        }
+        let task = tokio::spawn(serve(vec![listener], Arc::clone(&pipeline), settings, until));
+        Self { address, fake, pipeline, stop: Some(stop), task }
     }
 
     async fn connect(&self) -> Client {
         let stream = TcpStream::connect(self.address).await.expect("accepts");
-        Client {
-            stream,
-            read: Vec::new(),
-        }
+        Client { stream, read: Vec::new() }
     }
 
     /// Sends one request on a connection of its own.
@@ -153,19 +122,13 @@ impl Server {
     /// Waits until the server has let go of all connections and bodies.
     async fn is_empty(&self) {
         let empty = async {
-            while self.pipeline.metrics().connections.get() > 0
-                || self.pipeline.metrics().in_flight.get() > 0
+            while self.pipeline.metrics().connections.get() > 0 || self.pipeline.metrics().in_flight.get() > 0
             {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, empty)
-            .await
-            .expect("connections are let go");
-        assert!(
-            self.metric("trilith_body_bytes_in_flight 0"),
-            "bodies are let go"
-        );
+        tokio::time::timeout(PATIENCE, empty).await.expect("connections are let go");
+        assert!(self.metric("trilith_body_bytes_in_flight 0"), "bodies are let go");
     }
 
     fn metric(&self, line: &str) -> bool {
@@ -182,10 +145,7 @@ struct Client {
 
 impl Client {
     async fn send(&mut self, bytes: &[u8]) {
-        self.stream
-            .write_all(bytes)
-            .await
-            .expect("the server reads");
+        self.stream.write_all(bytes).await.expect("the server reads");
     }
 
     /// The next answer; panics if none comes.
@@ -195,44 +155,29 @@ impl Client {
 
     /// The next answer, or `None` if the server closes.
     async fn try_answer(&mut self) -> Option<Answer> {
-        tokio::time::timeout(PATIENCE, self.read_answer())
-            .await
-            .expect("promptly")
+        tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("promptly")
     }
 
     async fn read_answer(&mut self) -> Option<Answer> {
         let end = loop {
-            if let Some(end) = self
-                .read
-                .windows(4)
-                .position(|window| window == b"\r\n\r\n")
-            {
+            if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end + 4;
             }
             self.more().await?;
         };
         let head = String::from_utf8(self.read.drain(..end).collect()).expect("ASCII");
         let mut lines = head.lines();
-        let status = lines
-            .next()
-            .and_then(|line| line.split(' ').nth(1))
-            .and_then(|code| code.parse().ok());
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
         let headers: BTreeMap<String, String> = lines
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        let length = headers
-            .get("content-length")
-            .map_or(0, |length| length.parse().expect("a length"));
+        let length = headers.get("content-length").map_or(0, |length| length.parse().expect("a length"));
         while self.read.len() < length {
             self.more().await?;
         }
         let body = self.read.drain(..length).collect();
-        Some(Answer {
-            status: status.expect("a status line"),
-            headers,
-            body,
-        })
+        Some(Answer { status: status.expect("a status line"), headers, body })
     }
 
     async fn more(&mut self) -> Option<()> {
@@ -272,10 +217,7 @@ impl Answer {
 
     #[track_caller]
     fn is_sealed(&self) {
-        assert_eq!(
-            self.header("x-amz-crc32"),
-            crc32fast::hash(&self.body).to_string()
-        );
+        assert_eq!(self.header("x-amz-crc32"), crc32fast::hash(&self.body).to_string());
         assert_eq!(self.header("x-amzn-requestid").len(), 52);
         assert!(self.headers.contains_key("date"));
     }

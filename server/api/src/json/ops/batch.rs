@@ -1,9 +1,7 @@
 //! BatchGetItem and BatchWriteItem.
 
 use trilith_domain::ops::types::{KeysAndAttributes, WriteRequest, WriteRequestInput};
-use trilith_domain::ops::{
-    BatchGetItemInput, BatchGetItemOutput, BatchWriteItemInput, BatchWriteItemOutput,
-};
+use trilith_domain::ops::{BatchGetItemInput, BatchGetItemOutput, BatchWriteItemInput, BatchWriteItemOutput};
 use trilith_values::Item;
 
 use crate::json::read::{Read, Reader};
@@ -57,10 +55,7 @@ structure!(Request { "PutRequest" => put, "DeleteRequest" => delete });
 impl FromJson for WriteRequestInput {
     fn from_json(reader: &mut Reader<'_>) -> Read<Self> {
         let request = Request::from_json(reader)?;
-        Ok(Self {
-            put: request.put.map(|put| put.item),
-            delete: request.delete.map(|delete| delete.key),
-        })
+        Ok(Self { put: request.put.map(|put| put.item), delete: request.delete.map(|delete| delete.key) })
     }
 }
 
@@ -70,10 +65,7 @@ impl ToJson for KeysAndAttributes {
             out.optional("Keys", self.keys.as_ref());
             out.optional("ConsistentRead", self.consistent_read.as_ref());
             out.optional("ProjectionExpression", self.projection_expression.as_ref());
-            out.optional(
-                "ExpressionAttributeNames",
-                self.expression_attribute_names.as_ref(),
-            );
+            out.optional("ExpressionAttributeNames", self.expression_attribute_names.as_ref());
             out.optional("AttributesToGet", self.attributes_to_get.as_ref());
         });
     }

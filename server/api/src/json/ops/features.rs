@@ -1,11 +1,11 @@
 //! Describe and List calls of features that do not exist yet: their answers are few and true.
 
 use trilith_domain::ops::{
-    DescribeContinuousBackupsOutput, DescribeContributorInsightsInput,
-    DescribeContributorInsightsOutput, DescribeKinesisStreamingDestinationOutput,
-    DescribeTableReplicaAutoScalingOutput, DescribeTimeToLiveOutput, GetResourcePolicyInput,
-    ListBackupsInput, ListBulkOperationsInput, ListContributorInsightsInput, ListExportsInput,
-    ListGlobalTablesInput, ListImportsInput, ListStreamsInput,
+    DescribeContinuousBackupsOutput, DescribeContributorInsightsInput, DescribeContributorInsightsOutput,
+    DescribeKinesisStreamingDestinationOutput, DescribeTableReplicaAutoScalingOutput,
+    DescribeTimeToLiveOutput, GetResourcePolicyInput, ListBackupsInput, ListBulkOperationsInput,
+    ListContributorInsightsInput, ListExportsInput, ListGlobalTablesInput, ListImportsInput,
+    ListStreamsInput,
 };
 
 use crate::json::shape::structure;
@@ -62,27 +62,18 @@ pub(super) fn time_to_live_members(description: &DescribeTimeToLiveOutput, out: 
     });
 }
 
-pub(super) fn continuous_backups_members(
-    backups: &DescribeContinuousBackupsOutput,
-    out: &mut Writer,
-) {
+pub(super) fn continuous_backups_members(backups: &DescribeContinuousBackupsOutput, out: &mut Writer) {
     out.name("ContinuousBackupsDescription");
     out.object(|out| {
         out.member("ContinuousBackupsStatus", backups.continuous_backups_status);
         out.name("PointInTimeRecoveryDescription");
         out.object(|out| {
-            out.member(
-                "PointInTimeRecoveryStatus",
-                backups.point_in_time_recovery_status,
-            );
+            out.member("PointInTimeRecoveryStatus", backups.point_in_time_recovery_status);
         });
     });
 }
 
-pub(super) fn auto_scaling_members(
-    table: &DescribeTableReplicaAutoScalingOutput,
-    out: &mut Writer,
-) {
+pub(super) fn auto_scaling_members(table: &DescribeTableReplicaAutoScalingOutput, out: &mut Writer) {
     out.name("TableAutoScalingDescription");
     out.object(|out| {
         out.member("TableName", &table.table_name);
@@ -98,10 +89,7 @@ pub(super) fn kinesis_members(table: &DescribeKinesisStreamingDestinationOutput,
 
 pub(super) fn insights_members(insights: &DescribeContributorInsightsOutput, out: &mut Writer) {
     out.member("TableName", &insights.table_name);
-    out.member(
-        "ContributorInsightsStatus",
-        insights.contributor_insights_status,
-    );
+    out.member("ContributorInsightsStatus", insights.contributor_insights_status);
 }
 
 pub(super) fn empty_list(name: &str, out: &mut Writer) {

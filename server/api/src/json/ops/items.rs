@@ -1,9 +1,9 @@
 //! PutItem, GetItem, UpdateItem, DeleteItem.
 
+use trilith_domain::ops::types::{AttributeUpdate, ConditionInput, Expectation};
 use trilith_domain::ops::{
     DeleteItemInput, GetItemInput, GetItemOutput, PutItemInput, UpdateItemInput, WriteOutput,
 };
-use trilith_domain::ops::types::{AttributeUpdate, ConditionInput, Expectation};
 
 use crate::json::shape::structure;
 use crate::json::write::Writer;

@@ -47,19 +47,13 @@ fn members(output: &Output, out: &mut Writer) {
         Output::DescribeLimits(limits) => tables::limits_members(limits, out),
         Output::DescribeEndpoints(endpoints) => tables::endpoints_members(endpoints, out),
         Output::DescribeTimeToLive(description) => features::time_to_live_members(description, out),
-        Output::DescribeContinuousBackups(backups) => {
-            features::continuous_backups_members(backups, out)
-        }
-        Output::DescribeTableReplicaAutoScaling(table) => {
-            features::auto_scaling_members(table, out)
-        }
+        Output::DescribeContinuousBackups(backups) => features::continuous_backups_members(backups, out),
+        Output::DescribeTableReplicaAutoScaling(table) => features::auto_scaling_members(table, out),
         Output::DescribeKinesisStreamingDestination(table) => features::kinesis_members(table, out),
         Output::DescribeContributorInsights(insights) => features::insights_members(insights, out),
         Output::ListBackups => features::empty_list("BackupSummaries", out),
         Output::ListGlobalTables => features::empty_list("GlobalTables", out),
-        Output::ListContributorInsights => {
-            features::empty_list("ContributorInsightsSummaries", out)
-        }
+        Output::ListContributorInsights => features::empty_list("ContributorInsightsSummaries", out),
         Output::ListExports => features::empty_list("ExportSummaries", out),
         Output::ListImports => features::empty_list("ImportSummaryList", out),
         Output::ListBulkOperations => features::empty_list("BulkOperationsSummaryList", out),

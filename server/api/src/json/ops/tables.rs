@@ -2,13 +2,12 @@
 
 use trilith_domain::catalog::TableStatus;
 use trilith_domain::ops::types::{
-    AttributeDefinition, BillingModeSummary, KeySchemaElement, OnDemandThroughput,
-    TableClassSummary, TableInput, ThroughputDescription, ThroughputInput,
-    WarmThroughputDescription, WarmThroughputInput,
+    AttributeDefinition, BillingModeSummary, KeySchemaElement, OnDemandThroughput, TableClassSummary,
+    TableInput, ThroughputDescription, ThroughputInput, WarmThroughputDescription, WarmThroughputInput,
 };
 use trilith_domain::ops::{
-    CreateTableInput, DescribeEndpointsOutput, DescribeLimitsOutput, ListTablesInput,
-    ListTablesOutput, TableDescription, UpdateTableInput,
+    CreateTableInput, DescribeEndpointsOutput, DescribeLimitsOutput, ListTablesInput, ListTablesOutput,
+    TableDescription, UpdateTableInput,
 };
 
 use crate::json::shape::structure;
@@ -88,10 +87,7 @@ impl ToJson for TableDescription {
             out.member("TableId", &self.table_id);
             out.optional("BillingModeSummary", self.billing_mode_summary.as_ref());
             out.optional("TableClassSummary", self.table_class_summary.as_ref());
-            out.member(
-                "DeletionProtectionEnabled",
-                &self.deletion_protection_enabled,
-            );
+            out.member("DeletionProtectionEnabled", &self.deletion_protection_enabled);
             out.optional("OnDemandThroughput", self.on_demand_throughput.as_ref());
             out.optional("WarmThroughput", self.warm_throughput.as_ref());
         });
@@ -138,10 +134,7 @@ impl ToJson for BillingModeSummary {
     fn to_json(&self, out: &mut Writer) {
         out.object(|out| {
             out.member("BillingMode", self.billing_mode.as_str());
-            out.optional(
-                "LastUpdateToPayPerRequestDateTime",
-                self.last_update_to_pay_per_request.as_ref(),
-            );
+            out.optional("LastUpdateToPayPerRequestDateTime", self.last_update_to_pay_per_request.as_ref());
         });
     }
 }
@@ -159,10 +152,7 @@ impl ToJson for OnDemandThroughput {
     fn to_json(&self, out: &mut Writer) {
         out.object(|out| {
             out.optional("MaxReadRequestUnits", self.max_read_request_units.as_ref());
-            out.optional(
-                "MaxWriteRequestUnits",
-                self.max_write_request_units.as_ref(),
-            );
+            out.optional("MaxWriteRequestUnits", self.max_write_request_units.as_ref());
         });
     }
 }
@@ -179,29 +169,14 @@ impl ToJson for WarmThroughputDescription {
 
 pub(super) fn list_members(list: &ListTablesOutput, out: &mut Writer) {
     out.member("TableNames", &list.table_names);
-    out.optional(
-        "LastEvaluatedTableName",
-        list.last_evaluated_table_name.as_ref(),
-    );
+    out.optional("LastEvaluatedTableName", list.last_evaluated_table_name.as_ref());
 }
 
 pub(super) fn limits_members(limits: &DescribeLimitsOutput, out: &mut Writer) {
-    out.member(
-        "AccountMaxReadCapacityUnits",
-        &limits.account_max_read_capacity_units,
-    );
-    out.member(
-        "AccountMaxWriteCapacityUnits",
-        &limits.account_max_write_capacity_units,
-    );
-    out.member(
-        "TableMaxReadCapacityUnits",
-        &limits.table_max_read_capacity_units,
-    );
-    out.member(
-        "TableMaxWriteCapacityUnits",
-        &limits.table_max_write_capacity_units,
-    );
+    out.member("AccountMaxReadCapacityUnits", &limits.account_max_read_capacity_units);
+    out.member("AccountMaxWriteCapacityUnits", &limits.account_max_write_capacity_units);
+    out.member("TableMaxReadCapacityUnits", &limits.table_max_read_capacity_units);
+    out.member("TableMaxWriteCapacityUnits", &limits.table_max_write_capacity_units);
 }
 
 pub(super) fn endpoints_members(answer: &DescribeEndpointsOutput, out: &mut Writer) {

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trilith_domain::ops::types::{
-    AttributeDefinition, AttributeUpdate, ConditionInput, Expectation, KeySchemaElement, KeysAndAttributes, OnDemandThroughput, TableInput, Tag,
-    ThroughputInput, WarmThroughputInput, WriteRequestInput,
+    AttributeDefinition, AttributeUpdate, ConditionInput, Expectation, KeySchemaElement, KeysAndAttributes,
+    OnDemandThroughput, TableInput, Tag, ThroughputInput, WarmThroughputInput, WriteRequestInput,
 };
 use trilith_domain::ops::{
     BatchGetItemInput, BatchWriteItemInput, CreateTableInput, DeleteItemInput,
     DescribeContributorInsightsInput, GetItemInput, GetResourcePolicyInput, ListBackupsInput,
     ListBulkOperationsInput, ListContributorInsightsInput, ListExportsInput, ListGlobalTablesInput,
-    ListImportsInput, ListStreamsInput, ListTablesInput, ListTagsOfResourceInput, PutItemInput,
-    QueryInput, ScanInput, TagResourceInput, UntagResourceInput, UpdateItemInput, UpdateTableInput,
+    ListImportsInput, ListStreamsInput, ListTablesInput, ListTagsOfResourceInput, PutItemInput, QueryInput,
+    ScanInput, TagResourceInput, UntagResourceInput, UpdateItemInput, UpdateTableInput,
 };
 use trilith_values::{AttributeValue, Item, Number};
 
@@ -42,36 +42,15 @@ fn attribute_values() {
         (r##"{"NULL":true}"##, AttributeValue::Null),
         (r##"{"L":[]}"##, AttributeValue::L(vec![])),
         (r##"{"L":[{"S":"a"},{"L":[{"NULL":true}]}]}"##, {
-            AttributeValue::L(vec![
-                AttributeValue::from("a"),
-                AttributeValue::L(vec![AttributeValue::Null]),
-            ])
+            AttributeValue::L(vec![AttributeValue::from("a"), AttributeValue::L(vec![AttributeValue::Null])])
         }),
-        (
-            r##"{"M":{"k":{"S":"v"}}}"##,
-            AttributeValue::M(item("k", "v")),
-        ),
-        (
-            r##"{"SS":["b","a"]}"##,
-            AttributeValue::Ss(BTreeSet::from(["a".to_owned(), "b".to_owned()])),
-        ),
-        (
-            r##"{"NS":["12.5"]}"##,
-            AttributeValue::Ns(BTreeSet::from([number])),
-        ),
-        (
-            r##"{"BS":["AA=="]}"##,
-            AttributeValue::Bs(BTreeSet::from([vec![0]])),
-        ),
+        (r##"{"M":{"k":{"S":"v"}}}"##, AttributeValue::M(item("k", "v"))),
+        (r##"{"SS":["b","a"]}"##, AttributeValue::Ss(BTreeSet::from(["a".to_owned(), "b".to_owned()]))),
+        (r##"{"NS":["12.5"]}"##, AttributeValue::Ns(BTreeSet::from([number]))),
+        (r##"{"BS":["AA=="]}"##, AttributeValue::Bs(BTreeSet::from([vec![0]]))),
         // A type that is null is absent, an unknown one is passed over, of one sent twice the last wins.
-        (
-            r##" { "N" : null , "S" : "a" } "##,
-            AttributeValue::from("a"),
-        ),
-        (
-            r##"{"X":[1,{"y":null}],"S":"a"}"##,
-            AttributeValue::from("a"),
-        ),
+        (r##" { "N" : null , "S" : "a" } "##, AttributeValue::from("a")),
+        (r##"{"X":[1,{"y":null}],"S":"a"}"##, AttributeValue::from("a")),
         (r##"{"S":"a","S":"b"}"##, AttributeValue::from("b")),
     ] {
         assert_eq!(value(json), Ok(expected), "{json}");
@@ -93,13 +72,9 @@ fn strings_with_every_escape() {
 
 #[test]
 fn whole_numbers_however_written() {
-    for (json, expected) in [
-        ("0", 0),
-        ("-5", -5),
-        ("1.0", 1),
-        ("1e2", 100),
-        ("9223372036854775807", i64::MAX),
-    ] {
+    for (json, expected) in
+        [("0", 0), ("-5", -5), ("1.0", 1), ("1e2", 100), ("9223372036854775807", i64::MAX)]
+    {
         assert_eq!(read::<i64>(json), Ok(expected), "{json}");
     }
 }
@@ -299,18 +274,9 @@ fn batches() {
     )
     .expect("sound");
     let requests = vec![
-        WriteRequestInput {
-            put: Some(Some(item("k", "v"))),
-            delete: None,
-        },
-        WriteRequestInput {
-            put: None,
-            delete: Some(Some(item("k", "w"))),
-        },
-        WriteRequestInput {
-            put: Some(None),
-            delete: None,
-        },
+        WriteRequestInput { put: Some(Some(item("k", "v"))), delete: None },
+        WriteRequestInput { put: None, delete: Some(Some(item("k", "w"))) },
+        WriteRequestInput { put: Some(None), delete: None },
         WriteRequestInput::default(),
     ];
     let expected = BatchWriteItemInput {
@@ -335,10 +301,7 @@ fn tables() {
         "StreamSpecification":{"StreamEnabled":true},"SSESpecification":{"Enabled":false},"VectorIndexes":null}"##,
     )
     .expect("sound");
-    let key = KeySchemaElement {
-        attribute_name: text("k"),
-        key_type: text("HASH"),
-    };
+    let key = KeySchemaElement { attribute_name: text("k"), key_type: text("HASH") };
     let expected = CreateTableInput {
         attribute_definitions: Some(vec![AttributeDefinition {
             attribute_name: text("k"),
@@ -351,10 +314,7 @@ fn tables() {
             read_capacity_units: Some(1),
             write_capacity_units: Some(2),
         }),
-        tags: Some(vec![Tag {
-            key: text("a"),
-            value: text("b"),
-        }]),
+        tags: Some(vec![Tag { key: text("a"), value: text("b") }]),
         table_class: text("STANDARD"),
         deletion_protection_enabled: Some(true),
         warm_throughput: Some(WarmThroughputInput {
@@ -390,54 +350,24 @@ fn tables() {
     };
     assert_eq!(update, expected);
 
-    assert_eq!(
-        read(r##"{"TableName":"t"}"##),
-        Ok(TableInput {
-            table_name: text("t")
-        })
-    );
-    let list = ListTablesInput {
-        exclusive_start_table_name: text("t"),
-        limit: Some(7),
-    };
-    assert_eq!(
-        read(r##"{"ExclusiveStartTableName":"t","Limit":7}"##),
-        Ok(list)
-    );
+    assert_eq!(read(r##"{"TableName":"t"}"##), Ok(TableInput { table_name: text("t") }));
+    let list = ListTablesInput { exclusive_start_table_name: text("t"), limit: Some(7) };
+    assert_eq!(read(r##"{"ExclusiveStartTableName":"t","Limit":7}"##), Ok(list));
 }
 
 #[test]
 fn tags_and_policies() {
     let tag = TagResourceInput {
         resource_arn: text("arn"),
-        tags: Some(vec![Tag {
-            key: text("k"),
-            value: text(""),
-        }]),
+        tags: Some(vec![Tag { key: text("k"), value: text("") }]),
     };
-    assert_eq!(
-        read(r##"{"ResourceArn":"arn","Tags":[{"Key":"k","Value":""}]}"##),
-        Ok(tag)
-    );
-    let untag = UntagResourceInput {
-        resource_arn: text("arn"),
-        tag_keys: Some(vec!["a".into(), "b".into()]),
-    };
-    assert_eq!(
-        read(r##"{"ResourceArn":"arn","TagKeys":["a","b"]}"##),
-        Ok(untag)
-    );
-    let list = ListTagsOfResourceInput {
-        resource_arn: text("arn"),
-        next_token: text("n"),
-    };
+    assert_eq!(read(r##"{"ResourceArn":"arn","Tags":[{"Key":"k","Value":""}]}"##), Ok(tag));
+    let untag =
+        UntagResourceInput { resource_arn: text("arn"), tag_keys: Some(vec!["a".into(), "b".into()]) };
+    assert_eq!(read(r##"{"ResourceArn":"arn","TagKeys":["a","b"]}"##), Ok(untag));
+    let list = ListTagsOfResourceInput { resource_arn: text("arn"), next_token: text("n") };
     assert_eq!(read(r##"{"ResourceArn":"arn","NextToken":"n"}"##), Ok(list));
-    assert_eq!(
-        read(r##"{"ResourceArn":"arn"}"##),
-        Ok(GetResourcePolicyInput {
-            resource_arn: text("arn")
-        })
-    );
+    assert_eq!(read(r##"{"ResourceArn":"arn"}"##), Ok(GetResourcePolicyInput { resource_arn: text("arn") }));
 }
 
 #[test]
@@ -455,54 +385,19 @@ fn features_to_come() {
         limit: Some(1),
         region_name: text("r"),
     };
-    assert_eq!(
-        read(r##"{"ExclusiveStartGlobalTableName":"t","Limit":1,"RegionName":"r"}"##),
-        Ok(globals)
-    );
-    let insights = DescribeContributorInsightsInput {
-        table_name: text("t"),
-        index_name: text("i"),
-    };
+    assert_eq!(read(r##"{"ExclusiveStartGlobalTableName":"t","Limit":1,"RegionName":"r"}"##), Ok(globals));
+    let insights = DescribeContributorInsightsInput { table_name: text("t"), index_name: text("i") };
     assert_eq!(read(r##"{"TableName":"t","IndexName":"i"}"##), Ok(insights));
-    let insights = ListContributorInsightsInput {
-        table_name: text("t"),
-        next_token: text("n"),
-        max_results: Some(2),
-    };
-    assert_eq!(
-        read(r##"{"TableName":"t","NextToken":"n","MaxResults":2}"##),
-        Ok(insights)
-    );
-    let exports = ListExportsInput {
-        table_arn: text("t"),
-        max_results: Some(2),
-        next_token: text("n"),
-    };
-    assert_eq!(
-        read(r##"{"TableArn":"t","MaxResults":2,"NextToken":"n"}"##),
-        Ok(exports)
-    );
-    let imports = ListImportsInput {
-        table_arn: text("t"),
-        page_size: Some(2),
-        next_token: text("n"),
-    };
-    assert_eq!(
-        read(r##"{"TableArn":"t","PageSize":2,"NextToken":"n"}"##),
-        Ok(imports)
-    );
-    let bulk = ListBulkOperationsInput {
-        max_results: Some(2),
-        next_token: text("n"),
-    };
+    let insights =
+        ListContributorInsightsInput { table_name: text("t"), next_token: text("n"), max_results: Some(2) };
+    assert_eq!(read(r##"{"TableName":"t","NextToken":"n","MaxResults":2}"##), Ok(insights));
+    let exports = ListExportsInput { table_arn: text("t"), max_results: Some(2), next_token: text("n") };
+    assert_eq!(read(r##"{"TableArn":"t","MaxResults":2,"NextToken":"n"}"##), Ok(exports));
+    let imports = ListImportsInput { table_arn: text("t"), page_size: Some(2), next_token: text("n") };
+    assert_eq!(read(r##"{"TableArn":"t","PageSize":2,"NextToken":"n"}"##), Ok(imports));
+    let bulk = ListBulkOperationsInput { max_results: Some(2), next_token: text("n") };
     assert_eq!(read(r##"{"MaxResults":2,"NextToken":"n"}"##), Ok(bulk));
-    let streams = ListStreamsInput {
-        table_name: text("t"),
-        limit: Some(2),
-        exclusive_start_stream_arn: text("s"),
-    };
-    assert_eq!(
-        read(r##"{"TableName":"t","Limit":2,"ExclusiveStartStreamArn":"s"}"##),
-        Ok(streams)
-    );
+    let streams =
+        ListStreamsInput { table_name: text("t"), limit: Some(2), exclusive_start_stream_arn: text("s") };
+    assert_eq!(read(r##"{"TableName":"t","Limit":2,"ExclusiveStartStreamArn":"s"}"##), Ok(streams));
 }

@@ -5,16 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use trilith_domain::catalog::{BillingMode, TableClass, TableStatus};
 use trilith_domain::ops::describe_endpoints::Endpoint;
 use trilith_domain::ops::types::{
-    AttributeDefinition, BillingModeSummary, KeySchemaElement, KeysAndAttributes,
-    OnDemandThroughput, TableClassSummary, ThroughputDescription, WarmThroughputDescription,
-    WriteRequest,
+    AttributeDefinition, BillingModeSummary, KeySchemaElement, KeysAndAttributes, OnDemandThroughput,
+    TableClassSummary, ThroughputDescription, WarmThroughputDescription, WriteRequest,
 };
 use trilith_domain::ops::{
     BatchGetItemOutput, BatchWriteItemOutput, ConsumedCapacity, DescribeContinuousBackupsOutput,
-    DescribeContributorInsightsOutput, DescribeEndpointsOutput,
-    DescribeKinesisStreamingDestinationOutput, DescribeLimitsOutput,
-    DescribeTableReplicaAutoScalingOutput, DescribeTimeToLiveOutput, GetItemOutput, HalfUnits,
-    ListTablesOutput, ListTagsOfResourceOutput, Output, PageOutput, TableDescription, Tag,
+    DescribeContributorInsightsOutput, DescribeEndpointsOutput, DescribeKinesisStreamingDestinationOutput,
+    DescribeLimitsOutput, DescribeTableReplicaAutoScalingOutput, DescribeTimeToLiveOutput, GetItemOutput,
+    HalfUnits, ListTablesOutput, ListTagsOfResourceOutput, Output, PageOutput, TableDescription, Tag,
     WriteOutput,
 };
 use trilith_domain::{OpError, Stamp};
@@ -43,20 +41,13 @@ fn item(name: &str, text: &str) -> Item {
 }
 
 fn capacity(halves: u64) -> ConsumedCapacity {
-    ConsumedCapacity {
-        table_name: "t".to_owned(),
-        capacity_units: HalfUnits(halves),
-        table: None,
-    }
+    ConsumedCapacity { table_name: "t".to_owned(), capacity_units: HalfUnits(halves), table: None }
 }
 
 #[test]
 fn strings_are_escaped_as_json_asks() {
     assert_eq!(written("a\"b\\c/é😀\u{7f}"), "\"a\\\"b\\\\c/é😀\u{7f}\"");
-    assert_eq!(
-        written("\0\u{1}\u{8}\t\n\u{b}\u{c}\r\u{1f}"),
-        r#""\u0000\u0001\b\t\n\u000b\f\r\u001f""#
-    );
+    assert_eq!(written("\0\u{1}\u{8}\t\n\u{b}\u{c}\r\u{1f}"), r#""\u0000\u0001\b\t\n\u000b\f\r\u001f""#);
 }
 
 #[test]
@@ -73,22 +64,10 @@ fn attribute_values() {
             AttributeValue::L(vec![AttributeValue::Null, AttributeValue::from("a")]),
             r#"{"L":[{"NULL":true},{"S":"a"}]}"#,
         ),
-        (
-            AttributeValue::M(item("k", "v")),
-            r#"{"M":{"k":{"S":"v"}}}"#,
-        ),
-        (
-            AttributeValue::Ss(BTreeSet::from(["b".into(), "a".into()])),
-            r#"{"SS":["a","b"]}"#,
-        ),
-        (
-            AttributeValue::Ns(BTreeSet::from([number("10"), number("9")])),
-            r#"{"NS":["9","10"]}"#,
-        ),
-        (
-            AttributeValue::Bs(BTreeSet::from([vec![1], vec![]])),
-            r#"{"BS":["","AQ=="]}"#,
-        ),
+        (AttributeValue::M(item("k", "v")), r#"{"M":{"k":{"S":"v"}}}"#),
+        (AttributeValue::Ss(BTreeSet::from(["b".into(), "a".into()])), r#"{"SS":["a","b"]}"#),
+        (AttributeValue::Ns(BTreeSet::from([number("10"), number("9")])), r#"{"NS":["9","10"]}"#),
+        (AttributeValue::Bs(BTreeSet::from([vec![1], vec![]])), r#"{"BS":["","AQ=="]}"#),
     ] {
         assert_eq!(written(&value), expected);
     }
@@ -102,22 +81,13 @@ fn points_in_time_are_seconds_with_the_fraction_they_have() {
 
 #[test]
 fn items() {
-    let consumed = ConsumedCapacity {
-        table: Some(HalfUnits(1)),
-        ..capacity(1)
-    };
+    let consumed = ConsumedCapacity { table: Some(HalfUnits(1)), ..capacity(1) };
     answers(&Output::GetItem(GetItemOutput::default()), "{}");
     answers(
-        &Output::GetItem(GetItemOutput {
-            item: Some(item("k", "v")),
-            consumed_capacity: Some(consumed),
-        }),
+        &Output::GetItem(GetItemOutput { item: Some(item("k", "v")), consumed_capacity: Some(consumed) }),
         r#"{"Item":{"k":{"S":"v"}},"ConsumedCapacity":{"TableName":"t","CapacityUnits":0.5,"Table":{"CapacityUnits":0.5}}}"#,
     );
-    let written = WriteOutput {
-        attributes: Some(Item::new()),
-        consumed_capacity: Some(capacity(2)),
-    };
+    let written = WriteOutput { attributes: Some(Item::new()), consumed_capacity: Some(capacity(2)) };
     let expected = r#"{"Attributes":{},"ConsumedCapacity":{"TableName":"t","CapacityUnits":1.0}}"#;
     answers(&Output::PutItem(written.clone()), expected);
     answers(&Output::UpdateItem(written.clone()), expected);
@@ -137,19 +107,9 @@ fn pages() {
     let expected = r#"{"Items":[{"k":{"S":"a"}},{"k":{"S":"b"}}],"Count":2,"ScannedCount":5,"LastEvaluatedKey":{"k":{"S":"b"}},"ConsumedCapacity":{"TableName":"t","CapacityUnits":128.5}}"#;
     answers(&Output::Query(page.clone()), expected);
     answers(&Output::Scan(page), expected);
-    let empty = PageOutput {
-        items: Some(vec![]),
-        ..PageOutput::default()
-    };
-    answers(
-        &Output::Query(empty),
-        r#"{"Items":[],"Count":0,"ScannedCount":0}"#,
-    );
-    let count = PageOutput {
-        count: 3,
-        scanned_count: 3,
-        ..PageOutput::default()
-    };
+    let empty = PageOutput { items: Some(vec![]), ..PageOutput::default() };
+    answers(&Output::Query(empty), r#"{"Items":[],"Count":0,"ScannedCount":0}"#);
+    let count = PageOutput { count: 3, scanned_count: 3, ..PageOutput::default() };
     answers(&Output::Scan(count), r#"{"Count":3,"ScannedCount":3}"#);
 }
 
@@ -171,14 +131,8 @@ fn batches() {
         &Output::BatchGetItem(get),
         r##"{"Responses":{"t":[{"k":{"S":"w"}}]},"UnprocessedKeys":{"t":{"Keys":[{"k":{"S":"v"}}],"ConsistentRead":true,"ProjectionExpression":"p","ExpressionAttributeNames":{"#p":"p"},"AttributesToGet":["a"]}},"ConsumedCapacity":[{"TableName":"t","CapacityUnits":0.5}]}"##,
     );
-    answers(
-        &Output::BatchGetItem(BatchGetItemOutput::default()),
-        r#"{"Responses":{},"UnprocessedKeys":{}}"#,
-    );
-    let requests = vec![
-        WriteRequest::Put(item("k", "v")),
-        WriteRequest::Delete(item("k", "w")),
-    ];
+    answers(&Output::BatchGetItem(BatchGetItemOutput::default()), r#"{"Responses":{},"UnprocessedKeys":{}}"#);
+    let requests = vec![WriteRequest::Put(item("k", "v")), WriteRequest::Delete(item("k", "w"))];
     let write = BatchWriteItemOutput {
         unprocessed_items: BTreeMap::from([("t".into(), requests)]),
         consumed_capacity: None,
@@ -187,21 +141,13 @@ fn batches() {
         &Output::BatchWriteItem(write),
         r#"{"UnprocessedItems":{"t":[{"PutRequest":{"Item":{"k":{"S":"v"}}}},{"DeleteRequest":{"Key":{"k":{"S":"w"}}}}]}}"#,
     );
-    answers(
-        &Output::BatchWriteItem(BatchWriteItemOutput::default()),
-        r#"{"UnprocessedItems":{}}"#,
-    );
+    answers(&Output::BatchWriteItem(BatchWriteItemOutput::default()), r#"{"UnprocessedItems":{}}"#);
 }
 
 fn table() -> Box<TableDescription> {
-    let key = KeySchemaElement {
-        attribute_name: Some("k".into()),
-        key_type: Some("HASH".into()),
-    };
-    let definition = AttributeDefinition {
-        attribute_name: Some("k".into()),
-        attribute_type: Some("S".into()),
-    };
+    let key = KeySchemaElement { attribute_name: Some("k".into()), key_type: Some("HASH".into()) };
+    let definition =
+        AttributeDefinition { attribute_name: Some("k".into()), attribute_type: Some("S".into()) };
     let at = Some(Stamp(1_600_000_000_500_000));
     Box::new(TableDescription {
         attribute_definitions: Some(vec![definition]),
@@ -224,10 +170,7 @@ fn table() -> Box<TableDescription> {
             billing_mode: BillingMode::PayPerRequest,
             last_update_to_pay_per_request: at,
         }),
-        table_class_summary: Some(TableClassSummary {
-            table_class: TableClass::Standard,
-            last_update: at,
-        }),
+        table_class_summary: Some(TableClassSummary { table_class: TableClass::Standard, last_update: at }),
         deletion_protection_enabled: false,
         on_demand_throughput: Some(OnDemandThroughput {
             max_read_request_units: Some(-1),
@@ -244,29 +187,16 @@ fn table() -> Box<TableDescription> {
 #[test]
 fn tables() {
     let expected = r#"{"AttributeDefinitions":[{"AttributeName":"k","AttributeType":"S"}],"TableName":"t","KeySchema":[{"AttributeName":"k","KeyType":"HASH"}],"TableStatus":"ACTIVE","CreationDateTime":1600000000.500,"ProvisionedThroughput":{"LastIncreaseDateTime":1600000000.500,"LastDecreaseDateTime":1600000000.500,"NumberOfDecreasesToday":1,"ReadCapacityUnits":2,"WriteCapacityUnits":3},"TableSizeBytes":4,"ItemCount":5,"TableArn":"arn","TableId":"id","BillingModeSummary":{"BillingMode":"PAY_PER_REQUEST","LastUpdateToPayPerRequestDateTime":1600000000.500},"TableClassSummary":{"TableClass":"STANDARD","LastUpdateDateTime":1600000000.500},"DeletionProtectionEnabled":false,"OnDemandThroughput":{"MaxReadRequestUnits":-1,"MaxWriteRequestUnits":6},"WarmThroughput":{"ReadUnitsPerSecond":7,"WriteUnitsPerSecond":8,"Status":"UPDATING"}}"#;
-    answers(
-        &Output::DescribeTable(table()),
-        &format!(r#"{{"Table":{expected}}}"#),
-    );
-    for output in [
-        Output::CreateTable(table()),
-        Output::UpdateTable(table()),
-        Output::DeleteTable(table()),
-    ] {
+    answers(&Output::DescribeTable(table()), &format!(r#"{{"Table":{expected}}}"#));
+    for output in [Output::CreateTable(table()), Output::UpdateTable(table()), Output::DeleteTable(table())] {
         answers(&output, &format!(r#"{{"TableDescription":{expected}}}"#));
     }
     let names = ListTablesOutput {
         table_names: vec!["a".into(), "b".into()],
         last_evaluated_table_name: Some("b".into()),
     };
-    answers(
-        &Output::ListTables(names),
-        r#"{"TableNames":["a","b"],"LastEvaluatedTableName":"b"}"#,
-    );
-    answers(
-        &Output::ListTables(ListTablesOutput::default()),
-        r#"{"TableNames":[]}"#,
-    );
+    answers(&Output::ListTables(names), r#"{"TableNames":["a","b"],"LastEvaluatedTableName":"b"}"#);
+    answers(&Output::ListTables(ListTablesOutput::default()), r#"{"TableNames":[]}"#);
 }
 
 #[test]
@@ -274,16 +204,10 @@ fn tags_limits_endpoints() {
     answers(&Output::TagResource, "{}");
     answers(&Output::UntagResource, "{}");
     let tags = ListTagsOfResourceOutput {
-        tags: vec![Tag {
-            key: Some("k".into()),
-            value: Some("v".into()),
-        }],
+        tags: vec![Tag { key: Some("k".into()), value: Some("v".into()) }],
         next_token: Some("n".into()),
     };
-    answers(
-        &Output::ListTagsOfResource(tags),
-        r#"{"Tags":[{"Key":"k","Value":"v"}],"NextToken":"n"}"#,
-    );
+    answers(&Output::ListTagsOfResource(tags), r#"{"Tags":[{"Key":"k","Value":"v"}],"NextToken":"n"}"#);
     let limits = DescribeLimitsOutput {
         account_max_read_capacity_units: 1,
         account_max_write_capacity_units: 2,
@@ -294,24 +218,16 @@ fn tags_limits_endpoints() {
         &Output::DescribeLimits(limits),
         r#"{"AccountMaxReadCapacityUnits":1,"AccountMaxWriteCapacityUnits":2,"TableMaxReadCapacityUnits":3,"TableMaxWriteCapacityUnits":4}"#,
     );
-    let endpoint = Endpoint {
-        address: "localhost:8000".into(),
-        cache_period_in_minutes: 1440,
-    };
+    let endpoint = Endpoint { address: "localhost:8000".into(), cache_period_in_minutes: 1440 };
     answers(
-        &Output::DescribeEndpoints(DescribeEndpointsOutput {
-            endpoints: vec![endpoint],
-        }),
+        &Output::DescribeEndpoints(DescribeEndpointsOutput { endpoints: vec![endpoint] }),
         r#"{"Endpoints":[{"Address":"localhost:8000","CachePeriodInMinutes":1440}]}"#,
     );
 }
 
 #[test]
 fn features_to_come() {
-    let disabled = DescribeTimeToLiveOutput {
-        time_to_live_status: "DISABLED",
-        attribute_name: None,
-    };
+    let disabled = DescribeTimeToLiveOutput { time_to_live_status: "DISABLED", attribute_name: None };
     answers(
         &Output::DescribeTimeToLive(disabled),
         r#"{"TimeToLiveDescription":{"TimeToLiveStatus":"DISABLED"}}"#,
@@ -324,25 +240,19 @@ fn features_to_come() {
         &Output::DescribeContinuousBackups(backups),
         r#"{"ContinuousBackupsDescription":{"ContinuousBackupsStatus":"ENABLED","PointInTimeRecoveryDescription":{"PointInTimeRecoveryStatus":"DISABLED"}}}"#,
     );
-    let scaling = DescribeTableReplicaAutoScalingOutput {
-        table_name: "t".into(),
-        table_status: TableStatus::Creating,
-    };
+    let scaling =
+        DescribeTableReplicaAutoScalingOutput { table_name: "t".into(), table_status: TableStatus::Creating };
     answers(
         &Output::DescribeTableReplicaAutoScaling(scaling),
         r#"{"TableAutoScalingDescription":{"TableName":"t","TableStatus":"CREATING","Replicas":[]}}"#,
     );
-    let kinesis = DescribeKinesisStreamingDestinationOutput {
-        table_name: "t".into(),
-    };
+    let kinesis = DescribeKinesisStreamingDestinationOutput { table_name: "t".into() };
     answers(
         &Output::DescribeKinesisStreamingDestination(kinesis),
         r#"{"TableName":"t","KinesisDataStreamDestinations":[]}"#,
     );
-    let insights = DescribeContributorInsightsOutput {
-        table_name: "t".into(),
-        contributor_insights_status: "DISABLED",
-    };
+    let insights =
+        DescribeContributorInsightsOutput { table_name: "t".into(), contributor_insights_status: "DISABLED" };
     answers(
         &Output::DescribeContributorInsights(insights),
         r#"{"TableName":"t","ContributorInsightsStatus":"DISABLED"}"#,
@@ -350,10 +260,7 @@ fn features_to_come() {
     for (output, member) in [
         (Output::ListBackups, "BackupSummaries"),
         (Output::ListGlobalTables, "GlobalTables"),
-        (
-            Output::ListContributorInsights,
-            "ContributorInsightsSummaries",
-        ),
+        (Output::ListContributorInsights, "ContributorInsightsSummaries"),
         (Output::ListExports, "ExportSummaries"),
         (Output::ListImports, "ImportSummaryList"),
         (Output::ListBulkOperations, "BulkOperationsSummaryList"),
@@ -369,12 +276,7 @@ fn errors_with_their_namespace_status_and_spelling() {
     let model = "com.amazonaws.dynamodb.v20120810";
     let framework = "com.amazon.coral.service";
     for (error, status, namespace, spelling) in [
-        (
-            OpError::Validation(text()),
-            400,
-            "com.amazon.coral.validate",
-            "message",
-        ),
+        (OpError::Validation(text()), 400, "com.amazon.coral.validate", "message"),
         (OpError::Serialization(text()), 400, framework, "Message"),
         (OpError::ResourceNotFound(text()), 400, model, "message"),
         (OpError::TableNotFound(text()), 400, model, "message"),
@@ -391,32 +293,20 @@ fn errors_with_their_namespace_status_and_spelling() {
         let failure = Failure::from(error);
         assert_eq!(failure.status.as_u16(), status, "{name}");
         let body = String::from_utf8(failure.body()).expect("UTF-8");
-        assert_eq!(
-            body,
-            format!(r#"{{"__type":"{namespace}#{name}","{spelling}":"why \"so\""}}"#)
-        );
+        assert_eq!(body, format!(r#"{{"__type":"{namespace}#{name}","{spelling}":"why \"so\""}}"#));
     }
     let unknown = Failure::from(OpError::UnknownOperation);
-    assert_eq!(
-        unknown.body(),
-        br#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#
-    );
+    assert_eq!(unknown.body(), br#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#);
     assert_eq!(unknown.status.as_u16(), 400);
 }
 
 #[test]
 fn a_failed_condition_shows_the_item_where_it_was_asked_for() {
-    let failure = Failure::from(OpError::ConditionalCheckFailed {
-        item: Some(item("k", "v")),
-    });
+    let failure = Failure::from(OpError::ConditionalCheckFailed { item: Some(item("k", "v")) });
     assert_eq!(
         String::from_utf8(failure.body()).expect("UTF-8"),
         r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"The conditional request failed","Item":{"k":{"S":"v"}}}"#
     );
     let bare = Failure::from(OpError::ConditionalCheckFailed { item: None });
-    assert!(
-        !String::from_utf8(bare.body())
-            .expect("UTF-8")
-            .contains("Item")
-    );
+    assert!(!String::from_utf8(bare.body()).expect("UTF-8").contains("Item"));
 }

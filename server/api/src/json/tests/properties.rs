@@ -9,9 +9,8 @@ use crate::json::write::{ToJson, Writer};
 use crate::operations::operations;
 
 fn number() -> impl Strategy<Value = Number> {
-    (any::<i64>(), -120..100i32).prop_map(|(digits, exponent)| {
-        Number::parse(&format!("{digits}E{exponent}")).expect("in range")
-    })
+    (any::<i64>(), -120..100i32)
+        .prop_map(|(digits, exponent)| Number::parse(&format!("{digits}E{exponent}")).expect("in range"))
 }
 
 fn attribute_value() -> impl Strategy<Value = AttributeValue> {
@@ -54,10 +53,7 @@ enum Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let telling = prop_oneof![
-        any::<u8>(),
-        prop::sample::select(b"{}[]\",:\\u0-1.eE \0n".to_vec())
-    ];
+    let telling = prop_oneof![any::<u8>(), prop::sample::select(b"{}[]\",:\\u0-1.eE \0n".to_vec())];
     prop_oneof![
         (any::<usize>(), telling).prop_map(|(at, byte)| Change::Put(at, byte)),
         (any::<usize>(), 1..20usize).prop_map(|(at, length)| Change::Cut(at, length)),
@@ -74,9 +70,7 @@ fn mutate(seed: &str, changes: &[Change]) -> Vec<u8> {
         let length = bytes.len();
         match *change {
             Change::Put(at, byte) => bytes[at % length] = byte,
-            Change::Cut(at, many) => {
-                drop(bytes.drain(at % length..(at % length + many).min(length)))
-            }
+            Change::Cut(at, many) => drop(bytes.drain(at % length..(at % length + many).min(length))),
             Change::Double(at, many) => {
                 let part = bytes[at % length..(at % length + many).min(length)].to_vec();
                 bytes.splice(at % length..at % length, part);

@@ -81,11 +81,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     /// Reads the text as one condition.
     pub(super) fn whole_condition(&mut self) -> Result<Test, OpError> {
         let test = self.disjunction(0)?;
-        if self.peek() == TokenKind::End {
-            Ok(test)
-        } else {
-            Err(self.syntax_error())
-        }
+        if self.peek() == TokenKind::End { Ok(test) } else { Err(self.syntax_error()) }
     }
 
     /// A condition, with `depth` parentheses open around it.
@@ -149,10 +145,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         };
         let after = close + 1;
         let continues_a_term = comparator_of(self.tokens.kind(after)).is_some()
-            || matches!(
-                self.tokens.kind(after),
-                TokenKind::Dot | TokenKind::OpenIndex
-            )
+            || matches!(self.tokens.kind(after), TokenKind::Dot | TokenKind::OpenIndex)
             || self.is_word(after, "BETWEEN")
             || self.is_word(after, "IN");
         !continues_a_term
@@ -162,10 +155,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     /// about what stands behind them.
     fn lone_operand(&mut self, start: usize) -> OpError {
         let mut open = start;
-        while open > 0
-            && self.tokens.kind(open - 1) == TokenKind::Open
-            && self.peek() == TokenKind::Close
-        {
+        while open > 0 && self.tokens.kind(open - 1) == TokenKind::Open && self.peek() == TokenKind::Close {
             open -= 1;
             self.advance();
         }
@@ -216,9 +206,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         self.check_distinct("IN", &terms);
         if values > MAX_IN_VALUES {
             self.note(Fault::Arity, || {
-                format!(
-                    "The IN operator is provided with too many operands; number of operands: {values}"
-                )
+                format!("The IN operator is provided with too many operands; number of operands: {values}")
             });
         }
         let mut operands = terms.into_iter().map(Term::into_operand);
@@ -303,14 +291,11 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         let test = match function {
             Function::Size => return Term::Size(self.size_of(first)),
             Function::AttributeExists => self.required_path(function, first).map(Test::Exists),
-            Function::AttributeNotExists => {
-                self.required_path(function, first).map(Test::NotExists)
-            }
+            Function::AttributeNotExists => self.required_path(function, first).map(Test::NotExists),
             Function::AttributeType => {
                 let wanted = self.wanted_type(&second);
                 let path = self.required_path(function, first);
-                path.zip(wanted)
-                    .map(|(path, wanted)| Test::HasType(path, wanted))
+                path.zip(wanted).map(|(path, wanted)| Test::HasType(path, wanted))
             }
             Function::BeginsWith => {
                 for term in [&first, &second] {
@@ -318,10 +303,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
                         self.note_operand_type(function.name(), other);
                     }
                 }
-                Some(Test::BeginsWith(
-                    first.into_operand(),
-                    second.into_operand(),
-                ))
+                Some(Test::BeginsWith(first.into_operand(), second.into_operand()))
             }
             Function::Contains => Some(Test::Contains(first.into_operand(), second.into_operand())),
             Function::IfNotExists | Function::ListAppend => None,
@@ -330,10 +312,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     }
 
     fn size_of(&mut self, term: Term<'r>) -> Operand {
-        if let Some(other) = term
-            .static_type()
-            .filter(|t| matches!(*t, "N" | "BOOL" | "NULL"))
-        {
+        if let Some(other) = term.static_type().filter(|t| matches!(*t, "N" | "BOOL" | "NULL")) {
             self.note_operand_type(Function::Size.name(), other);
         }
         match term {
@@ -409,10 +388,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     /// Only strings, numbers and binaries have an order. What the text does not tell is decided with the item, as false.
     fn check_ordered(&mut self, operator: &str, terms: &[Term<'r>]) {
         for term in terms {
-            if let Some(other) = term
-                .static_type()
-                .filter(|t| !matches!(*t, "S" | "N" | "B"))
-            {
+            if let Some(other) = term.static_type().filter(|t| !matches!(*t, "S" | "N" | "B")) {
                 self.note_operand_type(operator, other);
             }
         }

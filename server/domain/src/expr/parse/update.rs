@@ -29,11 +29,7 @@ struct Value {
 impl Value {
     /// Of a tree about which the text says nothing more.
     fn plain(tree: SetValue) -> Self {
-        Self {
-            tree,
-            literal_type: None,
-            call: None,
-        }
+        Self { tree, literal_type: None, call: None }
     }
 
     /// What a noted fault kept from being built.
@@ -115,10 +111,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         for value in [&left, &right] {
             self.check_literal_type(operator, value, "N");
         }
-        Ok(Value::plain(join(
-            Box::new(left.tree),
-            Box::new(right.tree),
-        )))
+        Ok(Value::plain(join(Box::new(left.tree), Box::new(right.tree))))
     }
 
     fn operand(&mut self, depth: u32) -> Result<Value, OpError> {
@@ -164,10 +157,7 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
             });
             return Ok(Value::broken());
         }
-        if operands
-            .iter()
-            .any(|operand| operand.call == Some(Function::ListAppend))
-        {
+        if operands.iter().any(|operand| operand.call == Some(Function::ListAppend)) {
             self.note_misuse(Function::ListAppend);
         }
         if !self.check_arity(function, operands.len()) {

@@ -1,0 +1,223 @@
+//! What a node is to its cluster, as the members say: a lost identity, replicas that it owes, a place that is taken.
+//!
+//! A node cannot always know by itself. An empty folder knows nothing; a node that crashed while it joined may hold no
+//! replica of the catalog yet; a node that was replaced while it was away hears no more of the catalog. So the nodes
+//! at the configured peer addresses are asked, again and again, all at once and none for long. Answers of members may be
+//! old, and nothing here is wrong if they are: ids never come back, and "left" is for good.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use trilith_cluster::Cluster;
+use trilith_consensus::{Addresses, Host};
+use trilith_domain::catalog::{Catalog, NodeRecord, NodeState};
+use trilith_proto::admin::v1 as proto;
+use trilith_values::{NodeId, ReplicaId, ShardId};
+
+use crate::cluster_commands::connect;
+use crate::door::Door;
+use crate::process::Process;
+
+/// How long one member may take to answer; another one answers sooner, or the question is asked again.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two rounds of questions of a node that waits for an answer.
+const SOON: Duration = Duration::from_millis(300);
+/// Between two rounds of questions of a member that serves.
+const LATER: Duration = Duration::from_secs(5);
+
+/// The replicas that the catalog wants on a node and that are on their way in.
+pub fn incoming(catalog: &Catalog, node: NodeId) -> Vec<(ShardId, ReplicaId)> {
+    let of_shard = catalog.shards().flat_map(|shard| {
+        let own = shard.incoming.iter().filter(|(place, _)| place.node == node);
+        own.map(|(place, _)| (shard.id, place.replica)).collect::<Vec<_>>()
+    });
+    of_shard.collect()
+}
+
+/// The node that a newcomer of this zone takes over from: the newest one that has a replica or is about to have one.
+pub fn predecessor(catalog: &Catalog, zone: &str) -> Option<NodeId> {
+    let placed = |node: &NodeRecord| {
+        catalog.shards().any(|shard| {
+            let places = shard.replicas.iter().chain(shard.incoming.iter().map(|(place, _)| place));
+            places.into_iter().any(|place| place.node == node.id)
+        })
+    };
+    let there =
+        catalog.nodes().filter(|node| node.zone == zone && node.state != NodeState::Left && placed(node));
+    there.map(|node| node.id).max()
+}
+
+/// Creates the replicas among `wanted` that the node does not hold yet. Those that exist stay as they are.
+pub async fn create(host: &Host, wanted: Vec<(ShardId, ReplicaId)>) -> Result<(), String> {
+    for (shard, replica) in wanted {
+        host.create(shard, replica).await.map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+/// The node that a member knows at `peer`, if it is no other cluster's business.
+fn known_at<'a>(status: &'a proto::StatusResponse, peer: &str) -> Option<&'a proto::Node> {
+    status.nodes.iter().filter(|node| node.peer == peer && node.state != "left").max_by_key(|node| node.id)
+}
+
+/// Asks everybody at once for their status; answers of members only.
+async fn ask(peers: impl IntoIterator<Item = String>) -> Vec<(String, proto::StatusResponse)> {
+    let questions = peers.into_iter().map(|peer| async move {
+        let question = async {
+            let status = connect(&peer).await.ok()?.status(proto::StatusRequest {}).await.ok()?;
+            Some(status.into_inner())
+        };
+        let status = tokio::time::timeout(PATIENCE, question).await.ok()??;
+        (!status.cluster_id.is_empty()).then_some((peer, status))
+    });
+    let questions: FuturesUnordered<_> = questions.collect();
+    questions.filter_map(std::future::ready).collect().await
+}
+
+/// Asks until a member says that a node was at this address before: then the folder was lost, and the door says so.
+/// For a node without an identity; to be aborted once it has one.
+pub async fn look_for_old_identity(
+    peers: Vec<String>,
+    own: String,
+    admin: String,
+    folder: String,
+    door: Arc<Door>,
+) {
+    let others: Vec<String> = peers.into_iter().filter(|peer| *peer != own).collect();
+    if others.is_empty() {
+        return;
+    }
+    loop {
+        for (peer, status) in ask(others.clone()).await {
+            if let Some(old) = known_at(&status, &own) {
+                let line = format!(
+                    "the data folder {folder} is empty, but the cluster knows this address as node {old}; its replicas are lost and never come back under their ids. To make new ones run: trilith cluster join --admin {admin} --via {peer} --replaces {old}",
+                    old = old.id,
+                );
+                tracing::error!("{line}");
+                door.close(line);
+                return;
+            }
+        }
+        tokio::time::sleep(SOON).await;
+    }
+}
+
+/// A member that asks the others what it is to them.
+pub struct Watch {
+    /// Its cluster.
+    pub cluster: u128,
+    /// Itself.
+    pub host: Arc<Host>,
+    /// What runs on it.
+    pub process: Arc<Process>,
+    /// Where the others are.
+    pub addresses: Addresses,
+    /// Where they may be besides.
+    pub peers: Vec<String>,
+    /// Its own peer address.
+    pub own: String,
+    /// Barred once the node has been replaced.
+    pub door: Arc<Door>,
+}
+
+impl Watch {
+    /// Runs until aborted, or until the node is told that it left.
+    pub async fn run(self) {
+        loop {
+            let answers = ask(self.others()).await;
+            let answers =
+                answers.iter().map(|(_, status)| status).filter(|status| self.is_of_cluster(status));
+            let mut heard = false;
+            for status in answers {
+                heard = true;
+                if self.has_left(status) {
+                    let line = format!(
+                        "node {} was replaced by another node and is no member any more; stop this process, remove its data folder, and run: trilith cluster join, if it shall be a new node",
+                        self.host.node()
+                    );
+                    tracing::error!("{line}");
+                    self.door.bar(line);
+                    return;
+                }
+                self.learn(status).await;
+            }
+            let own = incoming(&self.process.cluster.catalog(), self.host.node());
+            self.create(own).await;
+            tokio::time::sleep(if heard { LATER } else { SOON }).await;
+        }
+    }
+
+    fn others(&self) -> Vec<String> {
+        let catalog = self.process.cluster.catalog();
+        let known =
+            catalog.nodes().filter(|node| node.state != NodeState::Left).map(|node| node.peer.clone());
+        let mut all: Vec<String> =
+            self.peers.iter().cloned().chain(known).filter(|peer| *peer != self.own).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    fn is_of_cluster(&self, status: &proto::StatusResponse) -> bool {
+        u128::from_str_radix(&status.cluster_id, 16) == Ok(self.cluster)
+    }
+
+    fn has_left(&self, status: &proto::StatusResponse) -> bool {
+        status.nodes.iter().any(|node| node.id == self.host.node().0 && node.state == "left")
+    }
+
+    /// A member's answer tells where others are, and which replicas are wanted here.
+    async fn learn(&self, status: &proto::StatusResponse) {
+        let places: BTreeMap<NodeId, String> = status
+            .nodes
+            .iter()
+            .filter(|node| node.state != "left")
+            .map(|n| (NodeId(n.id), n.peer.clone()))
+            .collect();
+        {
+            let mut addresses = self.addresses.write();
+            for (node, peer) in places {
+                addresses.entry(node).or_insert(peer);
+            }
+        }
+        let own = status.shards.iter().flat_map(|shard| {
+            let own =
+                shard.replicas.iter().filter(|replica| !replica.voter && replica.node == self.host.node().0);
+            own.map(|replica| (ShardId(shard.id), ReplicaId(replica.id)))
+        });
+        self.create(own.collect()).await;
+    }
+
+    async fn create(&self, wanted: Vec<(ShardId, ReplicaId)>) {
+        if let Err(why) = create(&self.host, wanted).await {
+            tracing::warn!(%why, "a replica that the catalog wants here cannot be made");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: u64, peer: &str, state: &str) -> proto::Node {
+        proto::Node { id, peer: peer.into(), state: state.into(), ..proto::Node::default() }
+    }
+
+    #[test]
+    fn the_newest_node_at_an_address_that_has_not_left_is_the_one_known_there() {
+        let nodes = vec![
+            node(1, "x:1", "up"),
+            node(2, "y:1", "left"),
+            node(4, "y:1", "joining"),
+            node(5, "y:1", "left"),
+        ];
+        let status = proto::StatusResponse { nodes, ..proto::StatusResponse::default() };
+        assert_eq!(known_at(&status, "y:1").map(|node| node.id), Some(4));
+        assert_eq!(known_at(&status, "x:1").map(|node| node.id), Some(1));
+        assert_eq!(known_at(&status, "z:1"), None);
+    }
+}

@@ -1,0 +1,268 @@
+//! Clients: each writes unique values to a few keys and reads them strongly, through a dispatcher that looks for the
+//! leader as a node of a real cluster does.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use rand::rngs::SmallRng;
+use tokio::time::{Instant, sleep, timeout_at};
+use trilith_consensus::{Consistency, ProposeError, ReadError};
+use trilith_domain::item::ItemKey;
+use trilith_domain::machine::{Action, Command, CommandBody, Reply, ReplyBody, ReturnValues, Write};
+use trilith_domain::read::{GetPlan, Plan, ReadReply};
+use trilith_domain::schema::{HashInterval, KeyAttribute, TableSchema};
+use trilith_values::{AttributeValue, CommandId, Item, KeyType, KeyValue, SchemaVersion, TableId};
+
+use crate::oracle::Value;
+use crate::world::{NODES, Planted, World};
+
+pub(crate) const CLIENTS: u64 = 6;
+const KEYS: u64 = 4;
+/// A client's patience.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+fn schema() -> TableSchema {
+    TableSchema {
+        table: TableId(1),
+        version: SchemaVersion::FIRST,
+        hash: KeyAttribute { name: "k".into(), kind: KeyType::N },
+        range: None,
+        seed: 7,
+    }
+}
+
+fn number(value: u64) -> trilith_values::Number {
+    trilith_values::Number::from_i64(i64::try_from(value).expect("small"))
+}
+
+fn item_key(key: u64) -> ItemKey {
+    ItemKey::new(schema().seed, KeyValue::N(number(key)), None)
+}
+
+fn put(key: u64, value: Value) -> CommandBody {
+    let item = Item::from([
+        ("k".to_owned(), AttributeValue::N(number(key))),
+        ("v".to_owned(), AttributeValue::N(number(value))),
+    ]);
+    CommandBody::Write(Write {
+        table: schema().table,
+        schema: SchemaVersion::FIRST,
+        key: item_key(key),
+        condition: None,
+        action: Action::Put(item),
+        returns: ReturnValues::AllOld,
+        old_on_failure: false,
+    })
+}
+
+fn value_in(item: Option<&Item>) -> Option<Value> {
+    let number = item?["v"].as_n().expect("v is a number").to_string();
+    Some(number.parse().expect("a value of this run"))
+}
+
+/// What became of a write.
+enum Outcome {
+    /// It was applied, over this value.
+    Written { over: Option<Value> },
+    /// It never entered a log.
+    NotWritten,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// Where a client believes the leader to be.
+struct Dispatcher<'w> {
+    world: &'w World,
+    random: SmallRng,
+    node: u64,
+}
+
+impl<'w> Dispatcher<'w> {
+    fn new(world: &'w World) -> Self {
+        let mut random = world.random();
+        let node = NODES[random.random_range(0..NODES.len())];
+        Self { world, random, node }
+    }
+
+    /// A short way between client and node, or between two attempts.
+    async fn pause(&mut self, micros: u64) {
+        sleep(Duration::from_micros(self.random.random_range(micros..2 * micros))).await;
+    }
+
+    async fn elsewhere(&mut self, hint: Option<u64>) {
+        self.node = match hint {
+            Some(node) if node != self.node => node,
+            _ => NODES[self.random.random_range(0..NODES.len())],
+        };
+        self.pause(15_000).await;
+    }
+
+    async fn write(&mut self, id: u128, body: CommandBody) -> Outcome {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let Some((replica, life)) = self.world.replica(self.node) else {
+                self.elsewhere(None).await;
+                continue;
+            };
+            self.pause(300).await;
+            let command = Command { id: CommandId(id), body: body.clone() };
+            let answer = timeout_at(deadline, replica.propose(command, 80)).await;
+            let alive = self.world.is_alive(self.node, life);
+            self.pause(300).await;
+            match answer {
+                // A process that died while it had the command tells nobody how far it got.
+                _ if !alive => return Outcome::Unknown,
+                Ok(Ok(reply)) => return self.outcome(reply),
+                Ok(Err(ProposeError::NotProposed { leader })) => {
+                    self.elsewhere(leader.map(|node| node.0)).await
+                }
+                Ok(Err(ProposeError::Overloaded)) => self.pause(20_000).await,
+                Ok(Err(ProposeError::Stopped(_))) => self.elsewhere(None).await,
+                Ok(Err(ProposeError::Unknown(_))) | Err(_) => {
+                    self.elsewhere(None).await;
+                    return Outcome::Unknown;
+                }
+            }
+        }
+        Outcome::NotWritten
+    }
+
+    fn outcome(&self, reply: Reply) -> Outcome {
+        match reply.body {
+            ReplyBody::Written(written) => Outcome::Written { over: value_in(written.attributes.as_ref()) },
+            ReplyBody::SpanDone => Outcome::Written { over: None },
+            other => {
+                self.world.violated(format!("a write was answered {other:?}"));
+                Outcome::Unknown
+            }
+        }
+    }
+
+    /// The value as of some moment within the call; `None` where nobody answered in time.
+    async fn read(&mut self, consistency: Consistency, key: u64) -> Option<Option<Value>> {
+        let plan = GetPlan {
+            table: schema().table,
+            schema: SchemaVersion::FIRST,
+            key: item_key(key),
+            projection: None,
+        };
+        let plan = Plan::Get(plan);
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let consistency = match self.world.planted {
+                Planted::FollowerReads => {
+                    self.node = NODES[self.random.random_range(0..NODES.len())];
+                    Consistency::Eventual
+                }
+                Planted::Nothing | Planted::SkippedFsync | Planted::VotesAtOnce => consistency,
+            };
+            let Some((replica, life)) = self.world.replica(self.node) else {
+                self.elsewhere(None).await;
+                continue;
+            };
+            self.pause(300).await;
+            let answer = timeout_at(deadline, replica.read(consistency, &plan)).await;
+            let alive = self.world.is_alive(self.node, life);
+            self.pause(300).await;
+            match answer {
+                _ if !alive => self.elsewhere(None).await,
+                Ok(Ok(ReadReply::Got { item, .. })) => return Some(value_in(item.as_ref())),
+                Ok(Ok(ReadReply::NotMine)) if consistency == Consistency::Eventual => {
+                    self.elsewhere(None).await
+                }
+                Ok(Ok(other)) => {
+                    self.world.violated(format!("a strong read was answered {other:?}"));
+                    return None;
+                }
+                Ok(Err(ReadError::NotLeader { leader })) => self.elsewhere(leader.map(|node| node.0)).await,
+                Ok(Err(ReadError::Stopped(_) | ReadError::Storage(_))) | Err(_) => self.elsewhere(None).await,
+            }
+        }
+        None
+    }
+}
+
+/// Opens the table, once the first leader is there.
+pub(crate) async fn open_table(world: &World) {
+    let body = CommandBody::SpanOpen { schema: schema(), interval: HashInterval::ALL };
+    let mut dispatcher = Dispatcher::new(world);
+    while !matches!(dispatcher.write(1, body.clone()).await, Outcome::Written { .. }) {}
+}
+
+/// Works until the world says that it is enough.
+pub(crate) async fn client(world: World, client: u64) {
+    let mut dispatcher = Dispatcher::new(&world);
+    let mut done = 0;
+    while world.is_working() {
+        let key = dispatcher.random.random_range(0..KEYS);
+        // Some come through another node than the one that answered last.
+        if dispatcher.random.random_bool(0.2) {
+            dispatcher.node = NODES[dispatcher.random.random_range(0..NODES.len())];
+        }
+        match dispatcher.random.random_range(0..10) {
+            0..4 => {
+                done += 1;
+                write(&world, &mut dispatcher, key, (client + 1) * 1_000_000 + done).await;
+            }
+            4..7 => read(&world, &mut dispatcher, Consistency::Lease, key).await,
+            _ => read(&world, &mut dispatcher, Consistency::ReadIndex, key).await,
+        }
+        dispatcher.pause(4_000).await;
+    }
+}
+
+async fn write(world: &World, dispatcher: &mut Dispatcher<'_>, key: u64, value: Value) {
+    let began = world.trace.note(format_args!("write {key} = {value}"));
+    let op = world.record(|history| history.begin_write(key, value, began));
+    match dispatcher.write(u128::from(value), put(key, value)).await {
+        Outcome::Written { over } => {
+            let ended = world.trace.note(format_args!("wrote {key} = {value} over {over:?}"));
+            world.record(|history| history.written(op, over, ended));
+        }
+        Outcome::NotWritten => {
+            world.trace.note(format_args!("did not write {key} = {value}"));
+            world.record(|history| history.not_written(op));
+        }
+        Outcome::Unknown => {
+            world.trace.note(format_args!("who knows of {key} = {value}"));
+        }
+    }
+}
+
+async fn read(world: &World, dispatcher: &mut Dispatcher<'_>, consistency: Consistency, key: u64) {
+    let began = world.trace.note(format_args!("read {key} {consistency:?}"));
+    let found = dispatcher.read(consistency, key).await;
+    let ended = world.trace.note(format_args!("read {key} gave {found:?}"));
+    if let Some(value) = found {
+        world.record(|history| history.read(key, value, began, ended));
+    }
+}
+
+/// When all is healed: every key can be read and written.
+///
+/// # Errors
+/// When nobody answers.
+pub(crate) async fn read_everything(world: &World) -> Result<(), String> {
+    let mut dispatcher = Dispatcher::new(world);
+    for round in 0..2 {
+        for key in 0..KEYS {
+            for consistency in [Consistency::ReadIndex, Consistency::Lease] {
+                let before = world.record(|history| history.reads());
+                for _ in 0..5 {
+                    if world.record(|history| history.reads()) == before {
+                        read(world, &mut dispatcher, consistency, key).await;
+                    }
+                }
+                if world.record(|history| history.reads()) == before {
+                    return Err(format!("nobody answers a read of key {key} after everything healed"));
+                }
+            }
+            let before = world.record(|history| history.acknowledged());
+            write(world, &mut dispatcher, key, 900_000_000 + 10 * key + round).await;
+            if world.record(|history| history.acknowledged()) == before {
+                return Err(format!("nobody takes a write of key {key} after everything healed"));
+            }
+        }
+    }
+    Ok(())
+}
