@@ -12,8 +12,7 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, DeleteRequest, KeySchemaElement, KeyType,
-    KeysAndAttributes, PutRequest, ReturnValue, ScalarAttributeType, TableStatus, Tag,
-    WriteRequest,
+    KeysAndAttributes, PutRequest, ReturnValue, ScalarAttributeType, TableStatus, Tag, WriteRequest,
 };
 
 type Item = HashMap<String, AttributeValue>;
@@ -26,10 +25,7 @@ async fn main() {
         eprintln!("usage: trilith-sdk-rust ENDPOINT TABLE");
         std::process::exit(2);
     };
-    let run = Run {
-        client: client(&endpoint),
-        table,
-    };
+    let run = Run { client: client(&endpoint), table };
     std::process::exit(i32::from(!run.all().await));
 }
 
@@ -82,19 +78,10 @@ impl Run {
         tell("DescribeLimits", self.describe_limits().await);
         tell("DescribeEndpoints", self.describe_endpoints().await);
         tell("DescribeTimeToLive", self.describe_time_to_live().await);
-        tell(
-            "DescribeContinuousBackups",
-            self.describe_continuous_backups().await,
-        );
+        tell("DescribeContinuousBackups", self.describe_continuous_backups().await);
         tell("ListBackups", self.list_backups().await);
-        tell(
-            "DescribeContributorInsights",
-            self.describe_contributor_insights().await,
-        );
-        tell(
-            "DescribeKinesisStreamingDestination",
-            self.describe_kinesis().await,
-        );
+        tell("DescribeContributorInsights", self.describe_contributor_insights().await);
+        tell("DescribeKinesisStreamingDestination", self.describe_kinesis().await);
         tell("UpdateTable", self.update_table().await);
         tell("DeleteTable", self.delete_table().await);
         fine
@@ -118,78 +105,39 @@ impl Run {
     }
 
     async fn describe_table(&self) -> Result<String, String> {
-        let answer = self
-            .client
-            .describe_table()
-            .table_name(&self.table)
-            .send()
-            .await
-            .map_err(told)?;
+        let answer = self.client.describe_table().table_name(&self.table).send().await.map_err(told)?;
         let table = answer.table.ok_or("no table")?;
         same(table.table_status, Some(TableStatus::Active))?;
         table.table_arn.ok_or_else(|| "no ARN".to_owned())
     }
 
     async fn list_tables(&self) -> Checked {
-        let answer = self
-            .client
-            .list_tables()
-            .limit(100)
-            .send()
-            .await
-            .map_err(told)?;
+        let answer = self.client.list_tables().limit(100).send().await.map_err(told)?;
         same(answer.table_names().contains(&self.table), true)
     }
 
     async fn put_item(&self) -> Checked {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(every_type()));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(every_type()));
         same(put.send().await.map_err(told)?.attributes, None)
     }
 
     async fn get_item(&self) -> Checked {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .consistent_read(true);
-        let answer = get
-            .clone()
-            .set_key(Some(place("a", "1")))
-            .send()
-            .await
-            .map_err(told)?;
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let answer = get.clone().set_key(Some(place("a", "1"))).send().await.map_err(told)?;
         same(answer.item, Some(every_type()))?;
-        let none = get
-            .set_key(Some(place("none", "1")))
-            .send()
-            .await
-            .map_err(told)?;
+        let none = get.set_key(Some(place("none", "1"))).send().await.map_err(told)?;
         same(none.item, None)
     }
 
     async fn put_item_on_condition(&self) -> Checked {
         let mut item = place("a", "1");
         item.insert("v".to_owned(), n("2"));
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item));
-        let refused = put
-            .clone()
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let refused = put.clone().condition_expression("attribute_not_exists(pk)").send().await;
         match refused {
             Ok(_) => return Err("a false condition let a put through".to_owned()),
             Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) => {}
+                if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {}
             Err(error) => return Err(told(error)),
         }
         let answer = put
@@ -220,10 +168,7 @@ impl Run {
             .await
             .map_err(told)?;
         let tags = AttributeValue::Ss(vec!["p".to_owned()]);
-        same(
-            answer.attributes,
-            Some(item([("v", n("42")), ("w", s("new")), ("tags", tags)])),
-        )
+        same(answer.attributes, Some(item([("v", n("42")), ("w", s("new")), ("tags", tags)])))
     }
 
     async fn batch_write_item(&self) -> Checked {
@@ -231,31 +176,18 @@ impl Run {
             let mut item = place("q", sort);
             item.insert("c".to_owned(), s(color));
             WriteRequest::builder()
-                .put_request(
-                    PutRequest::builder()
-                        .set_item(Some(item))
-                        .build()
-                        .expect("item is set"),
-                )
+                .put_request(PutRequest::builder().set_item(Some(item)).build().expect("item is set"))
                 .build()
         };
-        let delete = DeleteRequest::builder()
-            .set_key(Some(place("never", "0")))
-            .build()
-            .expect("key is set");
+        let delete = DeleteRequest::builder().set_key(Some(place("never", "0"))).build().expect("key is set");
         let requests = vec![
             put("10", "red"),
             put("9", "blue"),
             put("-1", "red"),
             WriteRequest::builder().delete_request(delete).build(),
         ];
-        let answer = self
-            .client
-            .batch_write_item()
-            .request_items(&self.table, requests)
-            .send()
-            .await
-            .map_err(told)?;
+        let answer =
+            self.client.batch_write_item().request_items(&self.table, requests).send().await.map_err(told)?;
         same(answer.unprocessed_items.unwrap_or_default().len(), 0)
     }
 
@@ -266,18 +198,9 @@ impl Run {
             .consistent_read(true)
             .build()
             .map_err(|error| error.to_string())?;
-        let answer = self
-            .client
-            .batch_get_item()
-            .request_items(&self.table, keys)
-            .send()
-            .await
-            .map_err(told)?;
-        let found = answer
-            .responses
-            .unwrap_or_default()
-            .remove(&self.table)
-            .unwrap_or_default();
+        let answer =
+            self.client.batch_get_item().request_items(&self.table, keys).send().await.map_err(told)?;
+        let found = answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default();
         let mut wanted = place("q", "9");
         wanted.insert("c".to_owned(), s("blue"));
         same(found, vec![wanted])?;
@@ -294,21 +217,11 @@ impl Run {
             .projection_expression("sk")
             .consistent_read(true);
         let page = query.clone().limit(2).send().await.map_err(told)?;
-        same(
-            page.items,
-            Some(vec![item([("sk", n("-1"))]), item([("sk", n("9"))])]),
-        )?;
+        same(page.items, Some(vec![item([("sk", n("-1"))]), item([("sk", n("9"))])]))?;
         same(page.last_evaluated_key.clone(), Some(place("q", "9")))?;
-        let rest = query
-            .clone()
-            .set_exclusive_start_key(page.last_evaluated_key)
-            .send()
-            .await
-            .map_err(told)?;
-        same(
-            (rest.items, rest.last_evaluated_key),
-            (Some(vec![item([("sk", n("10"))])]), None),
-        )?;
+        let rest =
+            query.clone().set_exclusive_start_key(page.last_evaluated_key).send().await.map_err(told)?;
+        same((rest.items, rest.last_evaluated_key), (Some(vec![item([("sk", n("10"))])]), None))?;
         let red = query
             .filter_expression("c = :c")
             .expression_attribute_values(":c", s("red"))
@@ -317,18 +230,11 @@ impl Run {
             .await
             .map_err(told)?;
         same((red.count, red.scanned_count), (2, 3))?;
-        same(
-            red.items,
-            Some(vec![item([("sk", n("10"))]), item([("sk", n("-1"))])]),
-        )
+        same(red.items, Some(vec![item([("sk", n("10"))]), item([("sk", n("-1"))])]))
     }
 
     async fn scan(&self) -> Checked {
-        let scan = self
-            .client
-            .scan()
-            .table_name(&self.table)
-            .consistent_read(true);
+        let scan = self.client.scan().table_name(&self.table).consistent_read(true);
         let page = scan
             .clone()
             .filter_expression("begins_with(pk, :p)")
@@ -339,49 +245,22 @@ impl Run {
         same((page.count, page.scanned_count), (3, 4))?;
         let mut seen = 0;
         for segment in 0..3 {
-            seen += scan
-                .clone()
-                .segment(segment)
-                .total_segments(3)
-                .send()
-                .await
-                .map_err(told)?
-                .count;
+            seen += scan.clone().segment(segment).total_segments(3).send().await.map_err(told)?.count;
         }
         same(seen, 4)
     }
 
     async fn delete_item(&self) -> Checked {
-        let delete = self
-            .client
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(place("a", "1")));
-        let answer = delete
-            .clone()
-            .return_values(ReturnValue::AllOld)
-            .send()
-            .await
-            .map_err(told)?;
-        same(
-            answer.attributes.and_then(|mut old| old.remove("v")),
-            Some(n("42")),
-        )?;
-        let again = delete
-            .return_values(ReturnValue::AllOld)
-            .send()
-            .await
-            .map_err(told)?;
+        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(place("a", "1")));
+        let answer = delete.clone().return_values(ReturnValue::AllOld).send().await.map_err(told)?;
+        same(answer.attributes.and_then(|mut old| old.remove("v")), Some(n("42")))?;
+        let again = delete.return_values(ReturnValue::AllOld).send().await.map_err(told)?;
         same(again.attributes, None)
     }
 
     async fn tag_resource(&self, arn: &str) -> Checked {
         let tag = |key: &str, value: &str| {
-            Tag::builder()
-                .key(key)
-                .value(value)
-                .build()
-                .expect("key and value are set")
+            Tag::builder().key(key).value(value).build().expect("key and value are set")
         };
         let request = self
             .client
@@ -393,25 +272,12 @@ impl Run {
     }
 
     async fn list_tags(&self, arn: &str, wanted: usize) -> Checked {
-        let answer = self
-            .client
-            .list_tags_of_resource()
-            .resource_arn(arn)
-            .send()
-            .await
-            .map_err(told)?;
+        let answer = self.client.list_tags_of_resource().resource_arn(arn).send().await.map_err(told)?;
         same(answer.tags().len(), wanted)
     }
 
     async fn untag_resource(&self, arn: &str) -> Checked {
-        self.client
-            .untag_resource()
-            .resource_arn(arn)
-            .tag_keys("stage")
-            .send()
-            .await
-            .map(drop)
-            .map_err(told)
+        self.client.untag_resource().resource_arn(arn).tag_keys("stage").send().await.map(drop).map_err(told)
     }
 
     async fn describe_limits(&self) -> Checked {
@@ -420,40 +286,20 @@ impl Run {
     }
 
     async fn describe_endpoints(&self) -> Checked {
-        let answer = self
-            .client
-            .describe_endpoints()
-            .send()
-            .await
-            .map_err(told)?;
+        let answer = self.client.describe_endpoints().send().await.map_err(told)?;
         same(answer.endpoints().len(), 1)
     }
 
     async fn describe_time_to_live(&self) -> Checked {
-        let answer = self
-            .client
-            .describe_time_to_live()
-            .table_name(&self.table)
-            .send()
-            .await
-            .map_err(told)?;
-        let status = answer
-            .time_to_live_description
-            .and_then(|one| one.time_to_live_status);
-        same(
-            status.map(|one| one.as_str().to_owned()),
-            Some("DISABLED".to_owned()),
-        )
+        let answer =
+            self.client.describe_time_to_live().table_name(&self.table).send().await.map_err(told)?;
+        let status = answer.time_to_live_description.and_then(|one| one.time_to_live_status);
+        same(status.map(|one| one.as_str().to_owned()), Some("DISABLED".to_owned()))
     }
 
     async fn describe_continuous_backups(&self) -> Checked {
-        let answer = self
-            .client
-            .describe_continuous_backups()
-            .table_name(&self.table)
-            .send()
-            .await
-            .map_err(told)?;
+        let answer =
+            self.client.describe_continuous_backups().table_name(&self.table).send().await.map_err(told)?;
         let status = answer
             .continuous_backups_description
             .map(|one| one.continuous_backups_status.as_str().to_owned());
@@ -461,101 +307,40 @@ impl Run {
     }
 
     async fn list_backups(&self) -> Checked {
-        same(
-            self.client
-                .list_backups()
-                .send()
-                .await
-                .map_err(told)?
-                .backup_summaries()
-                .len(),
-            0,
-        )
+        same(self.client.list_backups().send().await.map_err(told)?.backup_summaries().len(), 0)
     }
 
     async fn describe_contributor_insights(&self) -> Checked {
-        let answer = self
-            .client
-            .describe_contributor_insights()
-            .table_name(&self.table)
-            .send()
-            .await
-            .map_err(told)?;
-        let status = answer
-            .contributor_insights_status
-            .map(|one| one.as_str().to_owned());
+        let answer =
+            self.client.describe_contributor_insights().table_name(&self.table).send().await.map_err(told)?;
+        let status = answer.contributor_insights_status.map(|one| one.as_str().to_owned());
         same(status, Some("DISABLED".to_owned()))
     }
 
     async fn describe_kinesis(&self) -> Checked {
-        let call = self
-            .client
-            .describe_kinesis_streaming_destination()
-            .table_name(&self.table);
-        same(
-            call.send()
-                .await
-                .map_err(told)?
-                .kinesis_data_stream_destinations()
-                .len(),
-            0,
-        )
+        let call = self.client.describe_kinesis_streaming_destination().table_name(&self.table);
+        same(call.send().await.map_err(told)?.kinesis_data_stream_destinations().len(), 0)
     }
 
     async fn update_table(&self) -> Checked {
         for protected in [true, false] {
-            let call = self
-                .client
-                .update_table()
-                .table_name(&self.table)
-                .deletion_protection_enabled(protected);
-            let table = call
-                .send()
-                .await
-                .map_err(told)?
-                .table_description
-                .ok_or("no description")?;
+            let call =
+                self.client.update_table().table_name(&self.table).deletion_protection_enabled(protected);
+            let table = call.send().await.map_err(told)?.table_description.ok_or("no description")?;
             same(table.deletion_protection_enabled, Some(protected))?;
-            let deleted = protected
-                && self
-                    .client
-                    .delete_table()
-                    .table_name(&self.table)
-                    .send()
-                    .await
-                    .is_ok();
+            let deleted =
+                protected && self.client.delete_table().table_name(&self.table).send().await.is_ok();
             same(deleted, false)?;
         }
         Ok(())
     }
 
     async fn delete_table(&self) -> Checked {
-        let answer = self
-            .client
-            .delete_table()
-            .table_name(&self.table)
-            .send()
-            .await
-            .map_err(told)?;
-        same(
-            answer
-                .table_description
-                .and_then(|table| table.table_status),
-            Some(TableStatus::Deleting),
-        )?;
-        match self
-            .client
-            .describe_table()
-            .table_name(&self.table)
-            .send()
-            .await
-        {
+        let answer = self.client.delete_table().table_name(&self.table).send().await.map_err(told)?;
+        same(answer.table_description.and_then(|table| table.table_status), Some(TableStatus::Deleting))?;
+        match self.client.describe_table().table_name(&self.table).send().await {
             Ok(_) => Err("the table is still there".to_owned()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_resource_not_found_exception()) =>
-            {
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => {
                 Ok(())
             }
             Err(error) => Err(told(error)),
@@ -572,9 +357,7 @@ fn n(text: &str) -> AttributeValue {
 }
 
 fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
-    attributes
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+    attributes.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// A primary key.
@@ -595,21 +378,14 @@ fn every_type() -> Item {
         ("ss", AttributeValue::Ss(vec!["x".to_owned()])),
         ("ns", AttributeValue::Ns(vec!["2.5".to_owned()])),
         ("bs", AttributeValue::Bs(vec![Blob::new([255u8])])),
-        (
-            "l",
-            AttributeValue::L(vec![n("1"), s("two"), AttributeValue::L(Vec::new())]),
-        ),
+        ("l", AttributeValue::L(vec![n("1"), s("two"), AttributeValue::L(Vec::new())])),
         ("m", AttributeValue::M(item([("k", deep)]))),
     ]));
     all
 }
 
 fn key(name: &str, kind: KeyType) -> KeySchemaElement {
-    KeySchemaElement::builder()
-        .attribute_name(name)
-        .key_type(kind)
-        .build()
-        .expect("name and type are set")
+    KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("name and type are set")
 }
 
 fn attribute(name: &str, kind: ScalarAttributeType) -> AttributeDefinition {
@@ -629,9 +405,5 @@ fn told<E: ProvideErrorMetadata + Debug>(error: E) -> String {
 }
 
 fn same<T: PartialEq + Debug>(found: T, wanted: T) -> Checked {
-    if found == wanted {
-        Ok(())
-    } else {
-        Err(format!("expected {wanted:?}, found {found:?}"))
-    }
+    if found == wanted { Ok(()) } else { Err(format!("expected {wanted:?}, found {found:?}")) }
 }
