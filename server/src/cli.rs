@@ -70,19 +70,19 @@ pub struct ServerArgs {
     /// Configuration file (TOML); see deploy/config.example.toml.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Overrides [node] data_dir.
+    /// Overrides node.data_dir of the file.
     #[arg(long)]
     pub data_dir: Option<PathBuf>,
-    /// Overrides [listen] http.
+    /// Overrides listen.http of the file.
     #[arg(long, value_name = "ADDR")]
     pub http: Option<String>,
-    /// Overrides [listen] grpc.
+    /// Overrides listen.grpc of the file.
     #[arg(long, value_name = "ADDR")]
     pub grpc: Option<String>,
-    /// Overrides [listen] admin.
+    /// Overrides listen.admin of the file.
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<String>,
-    /// Overrides [listen] peer.
+    /// Overrides listen.peer of the file.
     #[arg(long, value_name = "ADDR")]
     pub peer: Option<String>,
     /// Allow listeners outside loopback although signatures are not verified yet.

@@ -82,16 +82,16 @@ pub async fn found(host: &Host, founding: &Founding) -> Result<(), String> {
     Ok(())
 }
 
-/// Initialises this node's replicas and stands for the leaderships that are its share.
+/// Initialises the shards that this node should lead at first, and stands for their leaderships. The other replicas
+/// learn of their group from the leader: of several that are initialised, the one whose timer is quickest would stand
+/// as well, and two candidates in one term cost a whole election timeout.
 pub async fn begin(host: &Host, founding: &Founding) -> Result<(), String> {
-    for shard in founding.shards() {
+    for shard in founding.shards().into_iter().filter(|shard| founding.first_leader(shard.id) == host.node()) {
         let voters: Vec<(ReplicaId, NodeId)> =
             shard.replicas.iter().map(|place| (place.replica, place.node)).collect();
         let Some(replica) = host.replicas().of_shard(shard.id) else { continue };
         replica.initialize(&voters).await.map_err(text)?;
-        if founding.first_leader(shard.id) == host.node() {
-            replica.campaign().await;
-        }
+        replica.campaign().await;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! `Expected`, the filters, `KeyConditions`, `AttributeUpdates` and `AttributesToGet` say less than expressions: whole attributes,
 //! one test each, joined by `AND` or `OR`. Here each of them becomes the tree that an expression of the same meaning has, so nothing
 //! behind the request knows of them. Which members a request may combine is decided where the request is read
-//! ([`crate::ops::legacy`]); here is what a comparison takes, and what it means.
+//! (the operations' own `legacy` module); here is what a comparison takes, and what it means.
 //!
 //! Texts are the service's, as far as they are on record (contract 3.8 and 14.5).
 
