@@ -86,7 +86,8 @@ pub async fn found(host: &Host, founding: &Founding) -> Result<(), String> {
 /// learn of their group from the leader: of several that are initialised, the one whose timer is quickest would stand
 /// as well, and two candidates in one term cost a whole election timeout.
 pub async fn begin(host: &Host, founding: &Founding) -> Result<(), String> {
-    for shard in founding.shards().into_iter().filter(|shard| founding.first_leader(shard.id) == host.node()) {
+    for shard in founding.shards().into_iter().filter(|shard| founding.first_leader(shard.id) == host.node())
+    {
         let voters: Vec<(ReplicaId, NodeId)> =
             shard.replicas.iter().map(|place| (place.replica, place.node)).collect();
         let Some(replica) = host.replicas().of_shard(shard.id) else { continue };
