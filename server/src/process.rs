@@ -1,12 +1,13 @@
 //! A running process: its nodes, the cluster over them, the engine, and the background work.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use trilith_cluster::{Cluster, ClusterSettings, Founding, Members, RaftCluster};
-use trilith_consensus::{Consistency, Host, ReadError, Transport};
+use trilith_consensus::{Consistency, Host, ReadError, Replica, Transport};
 use trilith_domain::Clock;
 use trilith_engine::{Engine, Identity};
 use trilith_values::{NodeId, ReplicaId, ShardId};
@@ -117,17 +118,22 @@ pub async fn bootstrap(cluster: Arc<RaftCluster>, founding: Founding) {
     }
 }
 
-/// Lets the nodes of a process that restarted as a whole stand for the leaderships that were probably theirs.
+/// After a restart of all of a cluster's nodes at once: of each shard's replicas the one with the longest log stands,
+/// since the others would refuse their votes to one that lacks entries; among equals the one whose share it is.
 pub async fn campaign(hosts: &[Arc<Host>]) {
+    let mut best: BTreeMap<ShardId, (u64, bool, Replica)> = BTreeMap::new();
     for (i, host) in hosts.iter().enumerate() {
         for replica in host.replicas().all() {
-            if is_share(replica.name().shard, i, hosts.len()) {
-                replica.campaign().await;
+            let shard = replica.name().shard;
+            let status = replica.status();
+            let share = shard.0 as usize % hosts.len() == i;
+            let rank = (status.last_log, share);
+            if best.get(&shard).is_none_or(|(index, held, _)| rank > (*index, *held)) {
+                best.insert(shard, (rank.0, rank.1, replica));
             }
         }
     }
-}
-
-fn is_share(shard: ShardId, node: usize, nodes: usize) -> bool {
-    shard.0 as usize % nodes == node
+    for (_, _, replica) in best.into_values() {
+        replica.campaign().await;
+    }
 }

@@ -108,6 +108,13 @@ async fn forget_a_promise(world: &World, random: &mut SmallRng) -> Result<(), St
     if world.process(b).is_none() {
         world.restart(b).await?;
     }
+    // The other stands for election, within the lease.
+    for _ in 0..4 {
+        if let Some((replica, _)) = world.replica(a) {
+            replica.campaign().await;
+        }
+        sleep(Duration::from_millis(random.random_range(20..200))).await;
+    }
     Ok(())
 }
 

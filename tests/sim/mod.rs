@@ -165,6 +165,6 @@ fn a_followers_read_served_as_strong_turns_it_red() {
 
 #[test]
 fn votes_given_right_after_a_crash_turn_it_red() {
-    let (_, violation) = first_red(Planted::VotesAtOnce, 40);
+    let (_, violation) = first_red(Planted::VotesAtOnce, 150);
     assert!(violation.contains("no order"), "{violation}");
 }

@@ -377,7 +377,7 @@ impl World {
         let held = process.host.recover(true).await.map_err(|e| format!("node {node} cannot start: {e}"))?;
         match held {
             1 => Ok(()),
-            other => Err(format!("node {node} holds {other} replicas after a restart")),
+            _ => Err(format!("the replica of node {node} does not start on its own disk")),
         }
     }
 
