@@ -26,10 +26,15 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 # ---- system packages -------------------------------------------------------------------------------------------
 
+# bindgen loads libclang.so or libclang-14.so; the libclang-cpp.so that comes with a linter is another library.
 have_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return 0
-    compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || compgen -G '/usr/lib*/libclang*.so*' >/dev/null ||
-        compgen -G '/usr/lib/*/libclang*.so*' >/dev/null
+    local folder
+    for folder in /usr/lib /usr/lib64 '/usr/lib/*' '/usr/lib/llvm-*/lib'; do
+        compgen -G "$folder/libclang.so*" >/dev/null && return 0
+        compgen -G "$folder/libclang-[0-9]*.so*" >/dev/null && return 0
+    done
+    return 1
 }
 
 packages_missing() {
