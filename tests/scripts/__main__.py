@@ -1,4 +1,7 @@
-"""Runs the golden scripts over HTTP: `python3 -m tests.scripts [--endpoint URL] [--lenient] [PATTERN ...]`."""
+"""Runs the golden scripts over HTTP and gRPC: `python3 -m tests.scripts [--endpoint URL] [--lenient] [PATTERN ...]`.
+
+In process they run by `cargo test -p trilith-tests --test golden`.
+"""
 
 import argparse
 import pathlib
@@ -7,14 +10,19 @@ import time
 
 from tests.harness import suite, wire
 from tests.harness.process import Dev, Folder
-from tests.scripts import raw
+from tests.scripts import over_grpc, raw
 from tests.scripts.script import differs, expand, parse
 
 HERE = pathlib.Path(__file__).parent
+TYPED_SHARE_MIN = 0.6
+"""Least share of the scripts' requests that go over gRPC: a translation that gives up must not look like success."""
 
 
 class Runner:
     """Runs scripts against one endpoint and remembers what they made, to take it away again."""
+
+    title = "HTTP"
+    loose = False
 
     def __init__(self, address, lenient):
         self.wire = wire.Wire(address, timeout=30)
@@ -40,7 +48,8 @@ class Runner:
                 self.passed += 1
         self.clean()
         bad = len(self.failed) - before
-        print(f"-- {path.stem}: {len(cases)} cases, {bad} failed, {time.monotonic() - began:.1f} s", flush=True)
+        took = time.monotonic() - began
+        print(f"-- {self.title} {path.stem}: {len(cases)} cases, {bad} failed, {took:.1f} s", flush=True)
 
     def case(self, case):
         """None, or what was wrong and where."""
@@ -61,21 +70,27 @@ class Runner:
             return self.make_table(*step.words)
         if step.kind == "wait":
             return self.wait(step.words[0])
-        body = expand(step.body, self.last)
-        target = step.operation if "." in step.operation else wire.PREFIX + step.operation
-        answer = self.wire.send(None if step.operation == "-" else target, body.encode())
+        answer = self.send(step.operation, expand(step.body, self.last), step.expected)
+        if answer is None:
+            return None
         if step.operation == "CreateTable" and answer.ok:
             self.tables.add(answer.json["TableDescription"]["TableName"])
         try:
             self.last = answer.json
         except ValueError:
             self.last = {}
+        return differs(answer, step.expected, self.loose)
+
+    def send(self, operation, body, _):
+        """Sends a request whose body is text."""
+        target = operation if "." in operation else wire.PREFIX + operation
+        answer = self.wire.send(None if operation == "-" else target, body.encode())
         if not self.lenient:
             if "x-amzn-requestid" not in answer.headers:
-                return "the answer has no x-amzn-RequestId"
+                raise AssertionError("the answer has no x-amzn-RequestId")
             if not answer.crc_matches():
-                return f"x-amz-crc32 {answer.headers.get('x-amz-crc32')} is not that of the body"
-        return differs(answer, step.expected)
+                raise AssertionError(f"x-amz-crc32 {answer.headers.get('x-amz-crc32')} is not that of the body")
+        return answer
 
     def make_table(self, name, *keys):
         """Replaces a table; `keys` are NAME:TYPE, partition key first."""
@@ -125,6 +140,28 @@ class Runner:
         self.tables.clear()
 
 
+class GrpcRunner(Runner):
+    """The same over gRPC. A request that no message can say goes over HTTP where it changes what later ones see, and
+    is left out where it is refused."""
+
+    title = "gRPC"
+    loose = True
+
+    def __init__(self, http, address):
+        super().__init__(http, lenient=False)
+        self.door = over_grpc.Door(address)
+        self.typed = self.untyped = 0
+
+    def send(self, operation, body, expected):
+        """Sends a request whose body is text; None where it is left out."""
+        answer = self.door.send(operation, body)
+        if answer is not None:
+            self.typed += 1
+            return answer
+        self.untyped += 1
+        return super().send(operation, body, expected) if expected.startswith("200") else None
+
+
 def main():
     """Parses the arguments, starts a server where none is named, and runs."""
     arguments = argparse.ArgumentParser(prog="python3 -m tests.scripts")
@@ -140,14 +177,25 @@ def main():
 
 def run(address, server, chosen):
     """Runs all files; then, against a server of our own, the requests that no script can say."""
-    runner = Runner(address, chosen.lenient)
-    for path in sorted(HERE.glob("*.script")):
-        runner.file(path, chosen.patterns)
-    suite.close("scripts", runner.passed, [one.partition(":")[0] for one in runner.failed])
-    code = 1 if runner.failed else 0
+    code = of_all(Runner(address, chosen.lenient), "scripts", chosen.patterns)
     if server is not None:
+        typed = GrpcRunner(address, server.grpc)
+        code = of_all(typed, "scripts over gRPC", chosen.patterns) or code
+        share = typed.typed / max(1, typed.typed + typed.untyped)
+        print(f"gRPC: {typed.typed} requests were messages, {typed.untyped} have none ({share:.0%} typed)")
+        if not chosen.patterns and share < TYPED_SHARE_MIN:
+            print(f"gRPC: failed: fewer than {TYPED_SHARE_MIN:.0%} of the requests could be said as messages")
+            code = 1
         code = raw.suite_for(server).run(chosen.patterns) % 2 or code
     return code
+
+
+def of_all(runner, name, patterns):
+    """Runs all files."""
+    for path in sorted(HERE.glob("*.script")):
+        runner.file(path, patterns)
+    suite.close(name, runner.passed, [one.partition(":")[0] for one in runner.failed])
+    return 1 if runner.failed else 0
 
 
 if __name__ == "__main__":
