@@ -10,7 +10,8 @@ use trilith_values::NodeId;
 
 /// What a node stands on.
 pub struct Ground {
-    folder: Option<Folder>,
+    /// Locked for as long as this lives.
+    _folder: Option<Folder>,
     /// Rows of all its shards.
     pub engine: Arc<dyn Engine>,
     /// The log of all its shards.
@@ -56,26 +57,25 @@ impl Ground {
         Folder::open(path)
     }
 
-    /// Opens what is in a locked folder.
-    pub fn open(folder: Folder, budget: &Budget) -> Result<Self, StorageError> {
+    /// Writes the node's identity into a locked folder, then opens what is in it: log and state are never there
+    /// without an identity.
+    pub fn open(
+        mut folder: Folder,
+        cluster: u128,
+        node: NodeId,
+        budget: &Budget,
+    ) -> Result<Self, StorageError> {
+        folder.claim(Identity { cluster: format!("{cluster:032x}"), node: node.0 })?;
         let files = Arc::new(folder.log_files()?);
         let engine = RocksEngine::open(&folder.state_path(), &budget.rocks, &budget.shared)?;
         let log = RaftLog::open(files, budget.log, Driver::Thread)?;
-        Ok(Self { folder: Some(folder), engine: Arc::new(engine), log })
+        Ok(Self { _folder: Some(folder), engine: Arc::new(engine), log })
     }
 
     /// In memory; gone with the process.
     pub fn in_memory(budget: &Budget) -> Result<Self, StorageError> {
         let log = RaftLog::open(Arc::new(MemFiles::new()), budget.log, Driver::Thread)?;
-        Ok(Self { folder: None, engine: Arc::new(MemEngine::new()), log })
-    }
-
-    /// Writes the node's identity into its folder.
-    pub fn claim(&mut self, cluster: u128, node: NodeId) -> Result<(), StorageError> {
-        match &mut self.folder {
-            Some(folder) => folder.claim(Identity { cluster: format!("{cluster:032x}"), node: node.0 }),
-            None => Ok(()),
-        }
+        Ok(Self { _folder: None, engine: Arc::new(MemEngine::new()), log })
     }
 }
 

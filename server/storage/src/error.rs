@@ -62,6 +62,17 @@ pub enum StorageError {
         found: String,
     },
 
+    /// The folder has a log or state, but nothing says whose. Nothing was touched.
+    #[error(
+        "the data folder {} holds a log and state, but its file FORMAT is missing, so nobody can say whose they are; \
+         restore the file, or name another folder with --data-dir and let the node join as a new one",
+        path.display()
+    )]
+    NoIdentity {
+        /// The data folder.
+        path: PathBuf,
+    },
+
     /// The folder belongs to another node or cluster than the one asked for.
     #[error(
         "the data folder {} belongs to {found}, not to {wanted}; name the right folder with --data-dir",
@@ -195,6 +206,7 @@ mod tests {
             (StorageError::InUse { path: path.clone(), pid: Some(77) }, "process 77"),
             (StorageError::InUse { path: path.clone(), pid: None }, "another process"),
             (StorageError::Foreign { path: path.clone(), found: "x".into() }, "empty or new folder"),
+            (StorageError::NoIdentity { path: path.clone() }, "restore the file"),
             (StorageError::WrongIdentity { path, found: "a".into(), wanted: "b".into() }, "right folder"),
             (
                 StorageError::Corrupt { place: "p".into(), detail: "d".into(), affected: vec![3, 7] },

@@ -57,12 +57,15 @@ impl Folder {
     ///
     /// # Errors
     /// [`StorageError::Foreign`], [`StorageError::NewerFormat`], [`StorageError::Corrupt`],
-    /// [`StorageError::NotWritable`], [`StorageError::InUse`]. Nothing was touched then, but that missing parent
+    /// [`StorageError::NotWritable`], [`StorageError::InUse`], [`StorageError::NoIdentity`]. Nothing was touched then, but that missing parent
     /// folders may have been created.
     pub fn open(path: &Path) -> Result<Folder, StorageError> {
         check_ours(path)?;
         // Before anything is written: a folder of a newer version may use other files than we think.
-        read_format(path)?;
+        // Log and state without an identity are nobody's: a second life over them would apply its log to another's state.
+        if read_format(path)?.is_none() && !holds_nothing(path)? {
+            return Err(StorageError::NoIdentity { path: path.to_owned() });
+        }
         create(path)?;
         let lock = take_lock(path)?;
         // Once more under the lock: the process that held it until now may have written it.
@@ -104,26 +107,12 @@ impl Folder {
         Ok(())
     }
 
-    /// Whether the folder holds neither log nor state: a node that lost its disk, or one that never started.
+    /// Whether the folder has neither log nor state: its node never ran, or lost them.
     ///
     /// # Errors
     /// [`StorageError::Io`].
     pub fn is_empty(&self) -> Result<bool, StorageError> {
-        for name in [LOG_FOLDER, STATE_FOLDER] {
-            let path = self.path.join(name);
-            match std::fs::read_dir(&path) {
-                Ok(mut files) => {
-                    if files.next().is_some() {
-                        return Ok(false);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    return Err(StorageError::io(format!("reading {}", path.display()), error));
-                }
-            }
-        }
-        Ok(true)
+        holds_nothing(&self.path)
     }
 
     /// The files of the raft log.
@@ -160,6 +149,23 @@ fn check_ours(path: &Path) -> Result<(), StorageError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the folder at `path`, if there is one, has neither log nor state.
+fn holds_nothing(path: &Path) -> Result<bool, StorageError> {
+    for name in [LOG_FOLDER, STATE_FOLDER] {
+        let path = path.join(name);
+        match std::fs::read_dir(&path) {
+            Ok(mut files) => {
+                if files.next().is_some() {
+                    return Ok(false);
+                }
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(StorageError::io(format!("reading {}", path.display()), error)),
+        }
+    }
+    Ok(true)
 }
 
 /// Creates the folder if need be, and makes sure that it is writable.
@@ -279,17 +285,32 @@ mod tests {
         let parent = tempfile::tempdir().expect("a temporary folder");
         let path = parent.path().join("a/b");
         let mut folder = Folder::open(&path).expect("created");
-        assert_eq!((folder.identity(), folder.is_empty().expect("readable")), (None, true));
+        assert_eq!(folder.identity(), None);
         folder.claim(identity()).expect("claimed");
         folder.claim(identity()).expect("the same again is fine");
         let other = Identity { node: 4, ..identity() };
         assert!(matches!(folder.claim(other), Err(StorageError::WrongIdentity { .. })));
         folder.log_files().expect("created");
-        assert!(folder.is_empty().expect("readable"), "an empty subfolder holds nothing");
+        assert!(holds_nothing(&path).expect("readable"), "an empty subfolder holds nothing");
         std::fs::write(path.join("log/x"), "x").expect("written");
-        assert!(!folder.is_empty().expect("readable"));
+        assert!(!holds_nothing(&path).expect("readable"));
         drop(folder);
         assert_eq!(Folder::open(&path).expect("opened").identity(), Some(&identity()));
+    }
+
+    #[test]
+    fn log_or_state_without_an_identity_is_refused() {
+        let parent = tempfile::tempdir().expect("a temporary folder");
+        let mut folder = Folder::open(parent.path()).expect("opened");
+        folder.claim(identity()).expect("claimed");
+        folder.log_files().expect("created");
+        std::fs::write(parent.path().join("log/x"), "x").expect("written");
+        drop(folder);
+        std::fs::remove_file(parent.path().join(FORMAT_FILE)).expect("removed");
+        let before = listing(parent.path());
+        let refused = Folder::open(parent.path()).expect_err("whose is it");
+        assert!(matches!(refused, StorageError::NoIdentity { .. }), "{refused}");
+        assert_eq!(listing(parent.path()), before);
     }
 
     #[test]
