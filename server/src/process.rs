@@ -10,7 +10,7 @@ use trilith_cluster::{Cluster, ClusterSettings, Founding, Members, RaftCluster};
 use trilith_consensus::{Consistency, Host, ReadError, Replica, Transport};
 use trilith_domain::Clock;
 use trilith_engine::{Engine, Identity};
-use trilith_values::{NodeId, ReplicaId, ShardId};
+use trilith_values::{CommandId, NodeId, ReplicaId, ShardId};
 
 /// Everything above the nodes' ground.
 pub struct Process {
@@ -36,7 +36,7 @@ impl Process {
     ) -> Arc<Self> {
         let members = Members::new(hosts, transport);
         let settings = ClusterSettings { strong, reconcile: Duration::from_millis(200) };
-        let cluster = RaftCluster::new(members, clock, settings);
+        let cluster = RaftCluster::new(members, clock, settings, Arc::new(|| CommandId(rand::random())));
         let port: Arc<dyn Cluster> = Arc::clone(&cluster) as _;
         let entropy = Arc::new(|| uuid::Uuid::new_v4().as_u128() ^ u128::from(rand::random::<u64>()));
         let engine = Arc::new(Engine::new(Arc::clone(&port), identity, entropy));

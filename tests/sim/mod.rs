@@ -127,7 +127,11 @@ fn nothing_acknowledged_is_lost_and_no_strong_read_is_stale() {
     let red: Vec<u64> = results.iter().filter(|(_, result)| result.is_err()).map(|(seed, _)| *seed).collect();
     assert_eq!(red, [], "red seeds; run one again with SEED=n");
     // A simulation in which nothing happens proves nothing.
-    assert!(green.iter().all(|report| report.acknowledged > 100 && report.reads > 100 && report.faults > 5));
+    let dull = |report: &Report| report.acknowledged <= 100 || report.reads <= 100 || report.faults < 5;
+    for (seed, report) in results.iter().filter_map(|(seed, result)| Some((seed, result.as_ref().ok()?))) {
+        let Report { acknowledged, reads, faults, .. } = report;
+        assert!(!dull(report), "seed {seed}: {acknowledged} writes, {reads} reads, {faults} faults");
+    }
     if seeds.len() >= 50 {
         assert!(sum(|report| report.unknown) > 0 && green.iter().any(|report| report.snapshots > 0));
     }

@@ -1,20 +1,21 @@
-//! Clients: each writes unique values to a few keys and reads them strongly, through a dispatcher that looks for the
-//! leader as a node of a real cluster does.
+//! Clients: each writes unique values to a few keys and reads them strongly, through the port of a node's process and
+//! so through the server's own dispatch: leaders here and elsewhere, one hop, retries, unknown outcomes.
 
 use std::time::Duration;
 
 use rand::RngExt;
 use rand::rngs::SmallRng;
-use tokio::time::{Instant, sleep, timeout_at};
-use trilith_consensus::{Consistency, ProposeError, ReadError};
+use tokio::time::{Instant, sleep};
+use trilith_cluster::{Cluster, ClusterError, Freshness};
+use trilith_consensus::Consistency;
 use trilith_domain::item::ItemKey;
-use trilith_domain::machine::{Action, Command, CommandBody, Reply, ReplyBody, ReturnValues, Write};
+use trilith_domain::machine::{Action, CommandBody, Reply, ReplyBody, ReturnValues, Write};
 use trilith_domain::read::{GetPlan, Plan, ReadReply};
 use trilith_domain::schema::{HashInterval, KeyAttribute, TableSchema};
-use trilith_values::{AttributeValue, CommandId, Item, KeyType, KeyValue, SchemaVersion, TableId};
+use trilith_values::{AttributeValue, Item, KeyType, KeyValue, SchemaVersion, TableId};
 
 use crate::oracle::Value;
-use crate::world::{NODES, Planted, World};
+use crate::world::{NODES, Planted, Process, SHARD, World};
 
 pub(crate) const CLIENTS: u64 = 6;
 const KEYS: u64 = 4;
@@ -70,14 +71,14 @@ enum Outcome {
     Unknown,
 }
 
-/// Where a client believes the leader to be.
-struct Dispatcher<'w> {
+/// A client's way in: the node it talks to, whose process finds the leader (`trilith_cluster`'s own dispatch).
+struct Session<'w> {
     world: &'w World,
     random: SmallRng,
     node: u64,
 }
 
-impl<'w> Dispatcher<'w> {
+impl<'w> Session<'w> {
     fn new(world: &'w World) -> Self {
         let mut random = world.random();
         let node = NODES[random.random_range(0..NODES.len())];
@@ -89,42 +90,43 @@ impl<'w> Dispatcher<'w> {
         sleep(Duration::from_micros(self.random.random_range(micros..2 * micros))).await;
     }
 
-    async fn elsewhere(&mut self, hint: Option<u64>) {
-        self.node = match hint {
-            Some(node) if node != self.node => node,
-            _ => NODES[self.random.random_range(0..NODES.len())],
-        };
-        self.pause(15_000).await;
+    /// Talks to any node from now on.
+    fn move_on(&mut self) {
+        self.node = NODES[self.random.random_range(0..NODES.len())];
     }
 
-    async fn write(&mut self, id: u128, body: CommandBody) -> Outcome {
-        let deadline = Instant::now() + PATIENCE;
+    /// A process that runs, once there is one that takes a connection before `deadline`.
+    async fn connect(&mut self, deadline: Instant) -> Option<Process> {
         while Instant::now() < deadline {
-            let Some((replica, life)) = self.world.replica(self.node) else {
-                self.elsewhere(None).await;
-                continue;
-            };
-            self.pause(300).await;
-            let command = Command { id: CommandId(id), body: body.clone() };
-            let answer = timeout_at(deadline, replica.propose(command, 80)).await;
-            let alive = self.world.is_alive(self.node, life);
-            self.pause(300).await;
-            match answer {
-                // A process that died while it had the command tells nobody how far it got.
-                _ if !alive => return Outcome::Unknown,
-                Ok(Ok(reply)) => return self.outcome(reply),
-                Ok(Err(ProposeError::NotProposed { leader })) => {
-                    self.elsewhere(leader.map(|node| node.0)).await
-                }
-                Ok(Err(ProposeError::Overloaded)) => self.pause(20_000).await,
-                Ok(Err(ProposeError::Stopped(_))) => self.elsewhere(None).await,
-                Ok(Err(ProposeError::Unknown(_))) | Err(_) => {
-                    self.elsewhere(None).await;
-                    return Outcome::Unknown;
-                }
+            if let Some(process) = self.world.process(self.node) {
+                self.pause(300).await;
+                return Some(process);
+            }
+            self.move_on();
+            self.pause(15_000).await;
+        }
+        None
+    }
+
+    async fn write(&mut self, body: CommandBody) -> Outcome {
+        let deadline = Instant::now() + PATIENCE;
+        let Some(process) = self.connect(deadline).await else { return Outcome::NotWritten };
+        let answer = process.by_lease.write(SHARD, body, deadline.into_std()).await;
+        let alive = self.world.is_alive(self.node, process.life);
+        self.pause(300).await;
+        match answer {
+            // A process that died while it had the command tells nobody how far it got.
+            _ if !alive => Outcome::Unknown,
+            Ok(reply) => self.outcome(reply),
+            Err(ClusterError::NotDone(_)) => {
+                self.move_on();
+                Outcome::NotWritten
+            }
+            Err(ClusterError::Unknown(_) | ClusterError::Storage(_)) => {
+                self.move_on();
+                Outcome::Unknown
             }
         }
-        Outcome::NotWritten
     }
 
     fn outcome(&self, reply: Reply) -> Outcome {
@@ -148,73 +150,70 @@ impl<'w> Dispatcher<'w> {
         };
         let plan = Plan::Get(plan);
         let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline {
-            let consistency = match self.world.planted {
-                Planted::FollowerReads => {
-                    self.node = NODES[self.random.random_range(0..NODES.len())];
-                    Consistency::Eventual
-                }
-                Planted::Nothing | Planted::SkippedFsync | Planted::VotesAtOnce => consistency,
-            };
-            let Some((replica, life)) = self.world.replica(self.node) else {
-                self.elsewhere(None).await;
-                continue;
-            };
-            self.pause(300).await;
-            let answer = timeout_at(deadline, replica.read(consistency, &plan)).await;
-            let alive = self.world.is_alive(self.node, life);
-            self.pause(300).await;
-            match answer {
-                _ if !alive => self.elsewhere(None).await,
-                Ok(Ok(ReadReply::Got { item, .. })) => return Some(value_in(item.as_ref())),
-                Ok(Ok(ReadReply::NotMine)) if consistency == Consistency::Eventual => {
-                    self.elsewhere(None).await
-                }
-                Ok(Ok(other)) => {
-                    self.world.violated(format!("a strong read was answered {other:?}"));
-                    return None;
-                }
-                Ok(Err(ReadError::NotLeader { leader })) => self.elsewhere(leader.map(|node| node.0)).await,
-                Ok(Err(ReadError::Stopped(_) | ReadError::Storage(_))) | Err(_) => self.elsewhere(None).await,
+        let freshness = match self.world.planted {
+            Planted::FollowerReads => {
+                self.move_on();
+                Freshness::Eventual
+            }
+            Planted::Nothing | Planted::SkippedFsync | Planted::VotesAtOnce => Freshness::Strong,
+        };
+        let process = self.connect(deadline).await?;
+        let cluster = match consistency {
+            Consistency::ReadIndex => &process.by_quorum,
+            Consistency::Lease | Consistency::Eventual => &process.by_lease,
+        };
+        let answer = cluster.read(SHARD, freshness, &plan, deadline.into_std()).await;
+        let alive = self.world.is_alive(self.node, process.life);
+        self.pause(300).await;
+        match answer {
+            _ if !alive => None,
+            Ok(ReadReply::Got { item, .. }) => Some(value_in(item.as_ref())),
+            Ok(ReadReply::NotMine) if freshness == Freshness::Eventual => None,
+            Ok(other) => {
+                self.world.violated(format!("a strong read was answered {other:?}"));
+                None
+            }
+            Err(_) => {
+                self.move_on();
+                None
             }
         }
-        None
     }
 }
 
 /// Opens the table, once the first leader is there.
 pub(crate) async fn open_table(world: &World) {
     let body = CommandBody::SpanOpen { schema: schema(), interval: HashInterval::ALL };
-    let mut dispatcher = Dispatcher::new(world);
-    while !matches!(dispatcher.write(1, body.clone()).await, Outcome::Written { .. }) {}
+    let mut session = Session::new(world);
+    while !matches!(session.write(body.clone()).await, Outcome::Written { .. }) {}
 }
 
 /// Works until the world says that it is enough.
 pub(crate) async fn client(world: World, client: u64) {
-    let mut dispatcher = Dispatcher::new(&world);
+    let mut session = Session::new(&world);
     let mut done = 0;
     while world.is_working() {
-        let key = dispatcher.random.random_range(0..KEYS);
+        let key = session.random.random_range(0..KEYS);
         // Some come through another node than the one that answered last.
-        if dispatcher.random.random_bool(0.2) {
-            dispatcher.node = NODES[dispatcher.random.random_range(0..NODES.len())];
+        if session.random.random_bool(0.2) {
+            session.move_on();
         }
-        match dispatcher.random.random_range(0..10) {
+        match session.random.random_range(0..10) {
             0..4 => {
                 done += 1;
-                write(&world, &mut dispatcher, key, (client + 1) * 1_000_000 + done).await;
+                write(&world, &mut session, key, (client + 1) * 1_000_000 + done).await;
             }
-            4..7 => read(&world, &mut dispatcher, Consistency::Lease, key).await,
-            _ => read(&world, &mut dispatcher, Consistency::ReadIndex, key).await,
+            4..7 => read(&world, &mut session, Consistency::Lease, key).await,
+            _ => read(&world, &mut session, Consistency::ReadIndex, key).await,
         }
-        dispatcher.pause(4_000).await;
+        session.pause(4_000).await;
     }
 }
 
-async fn write(world: &World, dispatcher: &mut Dispatcher<'_>, key: u64, value: Value) {
+async fn write(world: &World, session: &mut Session<'_>, key: u64, value: Value) {
     let began = world.trace.note(format_args!("write {key} = {value}"));
     let op = world.record(|history| history.begin_write(key, value, began));
-    match dispatcher.write(u128::from(value), put(key, value)).await {
+    match session.write(put(key, value)).await {
         Outcome::Written { over } => {
             let ended = world.trace.note(format_args!("wrote {key} = {value} over {over:?}"));
             world.record(|history| history.written(op, over, ended));
@@ -229,9 +228,9 @@ async fn write(world: &World, dispatcher: &mut Dispatcher<'_>, key: u64, value: 
     }
 }
 
-async fn read(world: &World, dispatcher: &mut Dispatcher<'_>, consistency: Consistency, key: u64) {
+async fn read(world: &World, session: &mut Session<'_>, consistency: Consistency, key: u64) {
     let began = world.trace.note(format_args!("read {key} {consistency:?}"));
-    let found = dispatcher.read(consistency, key).await;
+    let found = session.read(consistency, key).await;
     let ended = world.trace.note(format_args!("read {key} gave {found:?}"));
     if let Some(value) = found {
         world.record(|history| history.read(key, value, began, ended));
@@ -243,14 +242,14 @@ async fn read(world: &World, dispatcher: &mut Dispatcher<'_>, consistency: Consi
 /// # Errors
 /// When nobody answers.
 pub(crate) async fn read_everything(world: &World) -> Result<(), String> {
-    let mut dispatcher = Dispatcher::new(world);
+    let mut session = Session::new(world);
     for round in 0..2 {
         for key in 0..KEYS {
             for consistency in [Consistency::ReadIndex, Consistency::Lease] {
                 let before = world.record(|history| history.reads());
                 for _ in 0..5 {
                     if world.record(|history| history.reads()) == before {
-                        read(world, &mut dispatcher, consistency, key).await;
+                        read(world, &mut session, consistency, key).await;
                     }
                 }
                 if world.record(|history| history.reads()) == before {
@@ -258,7 +257,7 @@ pub(crate) async fn read_everything(world: &World) -> Result<(), String> {
                 }
             }
             let before = world.record(|history| history.acknowledged());
-            write(world, &mut dispatcher, key, 900_000_000 + 10 * key + round).await;
+            write(world, &mut session, key, 900_000_000 + 10 * key + round).await;
             if world.record(|history| history.acknowledged()) == before {
                 return Err(format!("nobody takes a write of key {key} after everything healed"));
             }

@@ -17,13 +17,14 @@ use parking_lot::Mutex;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use tokio::time::{Instant, sleep};
+use trilith_cluster::{ClusterSettings, Members, RaftCluster};
 use trilith_consensus::{
-    Handler, Host, PeerRequest, PeerResponse, RaftRequest, RaftSettings, Replica, Replicas, Transport,
-    TransportError, decode_request, decode_response, encode_request, encode_response,
+    Consistency, Handler, Host, PeerRequest, PeerResponse, RaftRequest, RaftSettings, Replica, Replicas,
+    Transport, TransportError, decode_request, decode_response, encode_request, encode_response,
 };
 use trilith_domain::Clock;
 use trilith_storage::{Driver, LogOptions, MemEngine, MemFiles, RaftLog};
-use trilith_values::{NodeId, ReplicaId, ShardId};
+use trilith_values::{CommandId, NodeId, ReplicaId, ShardId};
 
 use crate::oracle::History;
 use crate::trace::Trace;
@@ -224,6 +225,10 @@ impl Clock for SkewedClock {
 pub(crate) struct Process {
     pub(crate) host: Arc<Host>,
     pub(crate) life: u64,
+    /// The way in for clients, with strong reads by lease.
+    pub(crate) by_lease: Arc<RaftCluster>,
+    /// The same, with strong reads that ask a quorum.
+    pub(crate) by_quorum: Arc<RaftCluster>,
 }
 
 struct Machine {
@@ -254,6 +259,7 @@ pub(crate) struct Inner {
     working: AtomicBool,
     faults: AtomicUsize,
     streams: AtomicU64,
+    commands: AtomicU64,
 }
 
 impl std::ops::Deref for World {
@@ -292,6 +298,7 @@ impl World {
             working: AtomicBool::new(true),
             faults: AtomicUsize::new(0),
             streams: AtomicU64::new(0),
+            commands: AtomicU64::new(1),
         };
         let world = Self { inner: Arc::new(inner) };
         let voters = NODES.map(|node| (ReplicaId(node), NodeId(node)));
@@ -327,17 +334,33 @@ impl World {
         let log = RaftLog::open(Arc::new(machine.files.clone()), options, driver);
         let log = log.map_err(|e| format!("node {node} cannot open its log: {e}"))?;
         let wire = Wire { world: self.clone(), from: NodeId(node), life: machine.lives };
-        let clock = SkewedClock { began: self.began, ahead_micros: random.random_range(0..400_000) };
+        let clock: Arc<dyn Clock> =
+            Arc::new(SkewedClock { began: self.began, ahead_micros: random.random_range(0..400_000) });
+        let wire: Arc<dyn Transport> = Arc::new(wire);
         let engine = Arc::new(machine.engine.clone());
         let host = Host::new(
             NodeId(node),
             engine,
             log.clone(),
-            Arc::new(wire),
-            Arc::new(clock),
+            Arc::clone(&wire),
+            Arc::clone(&clock),
             settings(self.planted),
         );
-        let process = Process { host: Arc::new(host), life: machine.lives };
+        let host = Arc::new(host);
+        let members = Members::new(vec![Arc::clone(&host)], Some(wire));
+        let world = self.clone();
+        let ids: Arc<dyn Fn() -> CommandId + Send + Sync> =
+            Arc::new(move || CommandId(u128::from(world.commands.fetch_add(1, Ordering::Relaxed))));
+        let cluster = |strong| {
+            let settings = ClusterSettings { strong, reconcile: Duration::from_millis(200) };
+            RaftCluster::new(Arc::clone(&members), Arc::clone(&clock), settings, Arc::clone(&ids))
+        };
+        let process = Process {
+            host,
+            life: machine.lives,
+            by_lease: cluster(Consistency::Lease),
+            by_quorum: cluster(Consistency::ReadIndex),
+        };
         machine.process = Some(process.clone());
         drop(machines);
         let mut net = self.net.state.lock();

@@ -11,7 +11,7 @@ use trilith_domain::read::{Plan, ReadReply};
 use trilith_values::{NodeId, ShardId};
 
 use crate::members::Members;
-use crate::port::ClusterError;
+use crate::port::{ClusterError, now};
 
 /// How long a request waits for a leader at the most, within its deadline.
 pub(crate) const LEADER_WAIT: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ struct Course<'a> {
 
 impl<'a> Course<'a> {
     fn new(members: &'a Members, shard: ShardId, deadline: Instant) -> Self {
-        let until = deadline.min(Instant::now() + LEADER_WAIT);
+        let until = deadline.min(now() + LEADER_WAIT);
         Self { members, shard, until, hint: None, attempts: 0 }
     }
 
@@ -41,9 +41,9 @@ impl<'a> Course<'a> {
         self.attempts += 1;
         loop {
             if let Some(node) = self.hint.take().or_else(|| self.members.leader(self.shard)) {
-                return (Instant::now() < self.until).then_some(node);
+                return (now() < self.until).then_some(node);
             }
-            if Instant::now() >= self.until {
+            if now() >= self.until {
                 return None;
             }
             tokio::time::sleep(PAUSE).await;
@@ -136,7 +136,7 @@ async fn read_by<T>(
     deadline: Instant,
 ) -> Result<T, ReadError> {
     // A replica that cannot reach its quorum answers late or never; another one may lead by then.
-    let bound = deadline.min(Instant::now() + Duration::from_secs(2));
+    let bound = deadline.min(now() + Duration::from_secs(2));
     tokio::time::timeout_at(bound.into(), attempt).await.unwrap_or(Err(ReadError::NotLeader { leader: None }))
 }
 

@@ -20,5 +20,5 @@ pub mod reconciler;
 pub use bootstrap::{FirstMember, Founding};
 pub use directory::{CATALOG, Directory};
 pub use members::Members;
-pub use port::{Cluster, ClusterError, Freshness};
+pub use port::{Cluster, ClusterError, Freshness, now};
 pub use raft_cluster::{ClusterSettings, RaftCluster};

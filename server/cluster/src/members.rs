@@ -18,6 +18,7 @@ use trilith_domain::read::{Plan, ReadReply};
 use trilith_values::{NodeId, ShardId};
 
 use crate::forward::{ForwardReply, ForwardRequest, decode, encode};
+use crate::port::now;
 
 /// How often a request that waits for another node looks whether that node still leads.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -101,10 +102,8 @@ impl Members {
                 let request = ForwardRequest::Write {
                     shard: shard.0,
                     command: command.clone(),
-                    millis_left: u64::try_from(
-                        deadline.saturating_duration_since(Instant::now()).as_millis(),
-                    )
-                    .unwrap_or(u64::MAX),
+                    millis_left: u64::try_from(deadline.saturating_duration_since(now()).as_millis())
+                        .unwrap_or(u64::MAX),
                 };
                 match self.forward(node, shard, &request, deadline).await {
                     Ok(reply) => reply.into_write(),

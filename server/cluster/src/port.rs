@@ -12,6 +12,11 @@ use trilith_domain::machine::{CommandBody, Reply};
 use trilith_domain::read::{Plan, ReadReply};
 use trilith_values::ShardId;
 
+/// The present moment, on the runtime's clock, which tests and the simulation stop and turn.
+pub fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// Why the cluster did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClusterError {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use rand::Rng;
 use tokio::task::JoinHandle;
 use trilith_consensus::{Consistency, ReplicaStatus};
 use trilith_domain::Clock;
@@ -33,12 +32,19 @@ pub struct RaftCluster {
     pub(crate) directory: Arc<Directory>,
     pub(crate) settings: ClusterSettings,
     clock: Arc<dyn Clock>,
+    ids: Arc<dyn Fn() -> CommandId + Send + Sync>,
 }
 
 impl RaftCluster {
-    /// Over the nodes of this process. [`RaftCluster::run`] keeps its knowledge fresh.
-    pub fn new(members: Arc<Members>, clock: Arc<dyn Clock>, settings: ClusterSettings) -> Arc<Self> {
-        Arc::new(Self { members, directory: Arc::new(Directory::new()), settings, clock })
+    /// Over the nodes of this process. [`RaftCluster::run`] keeps its knowledge fresh. `ids` gives an id that no other
+    /// command has.
+    pub fn new(
+        members: Arc<Members>,
+        clock: Arc<dyn Clock>,
+        settings: ClusterSettings,
+        ids: Arc<dyn Fn() -> CommandId + Send + Sync>,
+    ) -> Arc<Self> {
+        Arc::new(Self { members, directory: Arc::new(Directory::new()), settings, clock, ids })
     }
 
     /// This process's nodes.
@@ -51,15 +57,17 @@ impl RaftCluster {
         &self.directory
     }
 
-    /// Starts the background work: following the catalog, placement, log compaction. Ends when the handle is aborted.
+    /// Starts the background work: following the catalog, placement, log compaction, freeing space. Ends when the handle is aborted.
     pub fn run(self: &Arc<Self>) -> Vec<JoinHandle<()>> {
         let follow = Arc::clone(self);
         let place = Arc::clone(self);
         let compact = Arc::clone(self);
+        let reclaim = Arc::clone(self);
         vec![
             tokio::spawn(async move { follow.follow_catalog().await }),
             tokio::spawn(async move { crate::reconciler::run(place).await }),
             tokio::spawn(async move { compact.compact_logs().await }),
+            tokio::spawn(async move { reclaim.reclaim_space().await }),
         ]
     }
 
@@ -91,8 +99,19 @@ impl RaftCluster {
         }
     }
 
+    /// Apart from the logs, which must not wait for files of gigabytes to go.
+    async fn reclaim_space(&self) {
+        let mut every = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            every.tick().await;
+            for host in self.members.hosts() {
+                host.reclaim().await;
+            }
+        }
+    }
+
     fn command(&self, body: CommandBody) -> (Command, usize) {
-        let command = Command { id: CommandId(rand::rng().next_u64().into()), body };
+        let command = Command { id: (self.ids)(), body };
         let size = borsh::object_length(&command).unwrap_or(0);
         (command, size)
     }

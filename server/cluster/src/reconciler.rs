@@ -14,7 +14,7 @@ use trilith_domain::catalog::{Catalog, CatalogCommand, NodeRecord, NodeState, Re
 use trilith_values::{ReplicaId, ShardId};
 
 use crate::directory::CATALOG;
-use crate::port::Cluster;
+use crate::port::{Cluster, now};
 use crate::raft_cluster::RaftCluster;
 
 /// Entries that a learner may lack when it becomes a voter.
@@ -98,11 +98,15 @@ pub(crate) async fn run(cluster: Arc<RaftCluster>) {
                 led_since.remove(&shard.id);
                 continue;
             };
-            let since = *led_since.entry(shard.id).or_insert_with(Instant::now);
-            let step =
-                next_step(&replica.status(), shard, &|id| replica.lag_of(id), since.elapsed() > SETTLED);
+            let since = *led_since.entry(shard.id).or_insert_with(now);
+            let step = next_step(
+                &replica.status(),
+                shard,
+                &|id| replica.lag_of(id),
+                now().saturating_duration_since(since) > SETTLED,
+            );
             if matches!(step, Step::HandOver(_)) {
-                led_since.insert(shard.id, Instant::now());
+                led_since.insert(shard.id, now());
             }
             if let Err(why) = take(&cluster, &replica, shard.id, step).await {
                 tracing::debug!(shard = %shard.id, %why, "a placement step did not succeed; it is tried again");
@@ -128,7 +132,7 @@ async fn take(cluster: &RaftCluster, replica: &Replica, shard: ShardId, step: St
         }
         Step::Placed(placed) => {
             let command = CatalogCommand::ReplicaPlaced { shard, replica: placed };
-            let deadline = Instant::now() + Duration::from_secs(5);
+            let deadline = now() + Duration::from_secs(5);
             cluster.change_catalog(command, deadline).await.map(|_| ()).map_err(|e| e.to_string())
         }
         Step::HandOver(to) => {
@@ -142,7 +146,7 @@ async fn take(cluster: &RaftCluster, replica: &Replica, shard: ShardId, step: St
 async fn settle_nodes(cluster: &RaftCluster, catalog: &Catalog) {
     for node in catalog.nodes() {
         let Some(command) = next_state(catalog, node) else { continue };
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = now() + Duration::from_secs(5);
         if let Err(why) = cluster.change_catalog(command, deadline).await {
             tracing::debug!(node = %node.id, %why, "the catalog was not told of a node's state; it is told again");
         }

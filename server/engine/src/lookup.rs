@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
-use trilith_cluster::ClusterError;
+use trilith_cluster::{ClusterError, now};
 use trilith_domain::OpError;
 use trilith_domain::catalog::{TableRecord, TableStatus};
 use trilith_domain::ops::{Op, TableRef};
@@ -46,11 +46,6 @@ impl Target<'_> {
     fn missing(&self) -> OpError {
         self.op.table_missing(self.table)
     }
-}
-
-/// The present moment, on the runtime's clock.
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 impl Engine {

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use trilith_cluster::Freshness;
+use trilith_cluster::{Freshness, now};
 use trilith_domain::OpError;
 use trilith_domain::Stamp;
 use trilith_domain::catalog::{CatalogCommand, CatalogReply, TableRecord};
@@ -20,7 +20,7 @@ use trilith_domain::ops::{
 use trilith_domain::read::{Plan, ReadReply};
 
 use crate::engine::Engine;
-use crate::lookup::{Target, now};
+use crate::lookup::Target;
 use crate::service::Caller;
 use crate::{entropy, error, lifecycle};
 

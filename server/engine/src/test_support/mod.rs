@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use trilith_cluster::now;
+
 use crate::engine::Engine;
-use crate::lookup::now;
 use crate::service::{Caller, Identity};
 
 pub use client::Client;

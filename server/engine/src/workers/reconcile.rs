@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use futures::stream;
 use tokio::time::MissedTickBehavior;
-use trilith_cluster::Cluster;
+use trilith_cluster::{Cluster, now};
 use trilith_domain::catalog::{Catalog, TableRecord, TableStatus};
 use trilith_values::{SchemaVersion, TableId};
 
 use crate::lifecycle;
-use crate::lookup::now;
 
 /// Tables that are taken on at a time.
 const TABLES_AT_ONCE: usize = 8;
