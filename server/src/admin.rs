@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
 use trilith_cluster::{Cluster, FirstMember, Founding, RaftCluster};
-use trilith_domain::catalog::{CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState};
+use trilith_domain::catalog::{Catalog, CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState};
 use trilith_engine::Service;
 use trilith_proto::admin::v1 as proto;
 use trilith_proto::admin::v1::admin_server::{Admin, AdminServer};
@@ -49,6 +49,15 @@ pub fn orders() -> (mpsc::Sender<Order>, mpsc::Receiver<Order>) {
     mpsc::channel(4)
 }
 
+/// A process that is a member.
+#[derive(Clone)]
+struct Serving {
+    cluster: Arc<RaftCluster>,
+    /// The cluster's id, from the folder: the catalog may not be there yet.
+    id: u128,
+    node: NodeId,
+}
+
 /// Where questions and orders of operators arrive.
 pub struct Desk {
     door: Arc<Door>,
@@ -56,7 +65,7 @@ pub struct Desk {
     peer: String,
     http: String,
     orders: mpsc::Sender<Order>,
-    serving: RwLock<Option<(Arc<RaftCluster>, NodeId)>>,
+    serving: RwLock<Option<Serving>>,
 }
 
 impl Desk {
@@ -79,8 +88,8 @@ impl Desk {
     }
 
     /// The process is a member now.
-    pub fn serves(&self, cluster: &Arc<RaftCluster>, node: NodeId) {
-        *self.serving.write() = Some((Arc::clone(cluster), node));
+    pub fn serves(&self, cluster: &Arc<RaftCluster>, id: u128, node: NodeId) {
+        *self.serving.write() = Some(Serving { cluster: Arc::clone(cluster), id, node });
     }
 
     async fn order(
@@ -93,7 +102,7 @@ impl Desk {
         answer.await.map_err(|_| gone())?.map_err(Status::failed_precondition)
     }
 
-    fn member(&self) -> Result<(Arc<RaftCluster>, NodeId), Status> {
+    fn member(&self) -> Result<Serving, Status> {
         let serving = self.serving.read().clone();
         serving.ok_or_else(|| Status::failed_precondition("this node is no member of a cluster yet"))
     }
@@ -141,8 +150,8 @@ impl Admin for Clerk {
         &self,
         request: Request<proto::AdmitRequest>,
     ) -> Result<Response<proto::AdmitResponse>, Status> {
-        let (cluster, _) = self.0.member()?;
-        admit(&cluster, request.into_inner()).await.map(Response::new)
+        let member = self.0.member()?;
+        admit(&member.cluster, request.into_inner()).await.map(Response::new)
     }
 
     async fn status(
@@ -158,8 +167,8 @@ impl Admin for Clerk {
             missing: ready.err().unwrap_or_default(),
             ..proto::StatusResponse::default()
         };
-        if let Ok((cluster, node)) = self.0.member() {
-            describe(&cluster, node, &mut status);
+        if let Ok(member) = self.0.member() {
+            describe(&member, &mut status);
         }
         Ok(Response::new(status))
     }
@@ -179,11 +188,26 @@ fn founding(request: proto::FoundRequest) -> Result<Founding, Status> {
     })
 }
 
+/// The node of a zone that a newcomer takes over from without being told to: one that does not answer.
+async fn gone(catalog: &Catalog, zone: &str) -> Result<Option<NodeId>, Status> {
+    let Some(node) = membership::predecessor(catalog, zone) else { return Ok(None) };
+    let peer = catalog.node(node).map(|record| record.peer.clone()).unwrap_or_default();
+    match membership::answers(&peer, node).await {
+        true => Err(Status::failed_precondition(format!(
+            "node {node} of zone {zone} is alive at {peer}, and a newcomer of its zone takes its replicas over; to replace it all the same add --replaces {node}"
+        ))),
+        false => Ok(Some(node)),
+    }
+}
+
 async fn admit(cluster: &RaftCluster, request: proto::AdmitRequest) -> Result<proto::AdmitResponse, Status> {
     let token = u128::from_str_radix(&request.token, 16)
         .map_err(|_| Status::invalid_argument("token is no 32 hexadecimal digits"))?;
     let catalog = cluster.catalog();
-    let replaces = request.replaces.map(NodeId).or_else(|| membership::predecessor(&catalog, &request.zone));
+    let replaces = match request.replaces {
+        Some(node) => Some(NodeId(node)),
+        None => gone(&catalog, &request.zone).await?,
+    };
     let command = CatalogCommand::AddNode {
         token,
         zone: request.zone,
@@ -225,10 +249,11 @@ fn node_proto(node: &NodeRecord) -> proto::Node {
     }
 }
 
-fn describe(cluster: &RaftCluster, node: NodeId, status: &mut proto::StatusResponse) {
+fn describe(member: &Serving, status: &mut proto::StatusResponse) {
+    let cluster = &member.cluster;
     let catalog = cluster.catalog();
-    status.this_node = node.0;
-    status.cluster_id = catalog.cluster().map(|c| format!("{:032x}", c.cluster)).unwrap_or_default();
+    status.this_node = member.node.0;
+    status.cluster_id = format!("{:032x}", member.id);
     status.nodes = catalog.nodes().map(node_proto).collect();
     status.tables = catalog.tables().count() as u64;
     let local = cluster.replica_statuses();

@@ -85,6 +85,12 @@ pub struct ServerArgs {
     /// Overrides listen.peer of the file.
     #[arg(long, value_name = "ADDR")]
     pub peer: Option<String>,
+    /// Overrides listen.advertise_peer of the file: where other nodes reach this one.
+    #[arg(long, value_name = "ADDR")]
+    pub advertise_peer: Option<String>,
+    /// Overrides listen.advertise_http of the file: where clients reach this node.
+    #[arg(long, value_name = "ADDR")]
+    pub advertise_http: Option<String>,
     /// Allow listeners outside loopback although signatures are not verified yet.
     #[arg(long)]
     pub insecure: bool,

@@ -51,6 +51,12 @@ pub struct ListenConfig {
     pub admin: String,
     /// Other nodes.
     pub peer: String,
+    /// Where other nodes reach `peer`, where that is not the address itself (0.0.0.0, a port that is forwarded).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertise_peer: Option<String>,
+    /// Where clients reach `http`, in the same case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertise_http: Option<String>,
 }
 
 impl Default for ListenConfig {
@@ -60,6 +66,8 @@ impl Default for ListenConfig {
             grpc: "localhost:8001".into(),
             admin: "localhost:8002".into(),
             peer: "localhost:8003".into(),
+            advertise_peer: None,
+            advertise_http: None,
         }
     }
 }
@@ -101,6 +109,12 @@ pub fn of_server(args: &ServerArgs) -> Result<Config, String> {
     set(&args.grpc, &mut config.listen.grpc);
     set(&args.admin, &mut config.listen.admin);
     set(&args.peer, &mut config.listen.peer);
+    if args.advertise_peer.is_some() {
+        config.listen.advertise_peer.clone_from(&args.advertise_peer);
+    }
+    if args.advertise_http.is_some() {
+        config.listen.advertise_http.clone_from(&args.advertise_http);
+    }
     if let Some(data_dir) = &args.data_dir {
         config.node.data_dir.clone_from(data_dir);
     }

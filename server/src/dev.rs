@@ -61,6 +61,16 @@ fn look(args: &DevArgs) -> Result<Found, String> {
     if let Some(decided) = begun {
         return Ok(Found::New { zones, decided });
     }
+    for zone in &zones {
+        let hollow = |folder: &Folder| folder.identity().is_some() && folder.is_empty().unwrap_or(false);
+        if let Some(folder) = zone.folder.as_ref().filter(|folder| hollow(folder)) {
+            return Err(format!(
+                "zone {} has lost its log and state, and must not go on under its old identity; remove the folder {} and start again, then let the zone join",
+                zone.name,
+                folder.path().display()
+            ));
+        }
+    }
     let (alive, lost): (Vec<_>, Vec<_>) = zones.into_iter().partition(|zone| zone.identity.is_some());
     let Some(first) = alive.first() else {
         let cluster = uuid::Uuid::new_v4().as_u128();
@@ -97,11 +107,10 @@ struct Site {
 
 impl Site {
     fn host(&self, zone: Zone, cluster: u128, id: NodeId) -> Result<Arc<Host>, String> {
-        let mut ground = match zone.folder {
-            Some(folder) => Ground::open(folder, &self.budget).map_err(line)?,
+        let ground = match zone.folder {
+            Some(folder) => Ground::open(folder, cluster, id, &self.budget).map_err(line)?,
             None => Ground::in_memory(&self.budget).map_err(line)?,
         };
-        ground.claim(cluster, id).map_err(line)?;
         let transport = Arc::new(self.hub.transport(id));
         let host = Host::new(
             id,
@@ -145,9 +154,13 @@ pub async fn run(args: DevArgs) -> Result<(), String> {
         memory: args.memory,
         data_dir: args.data_dir.clone(),
     };
+    let cluster = match &found {
+        Found::New { decided, .. } => decided.cluster.cluster,
+        Found::Cluster { cluster, .. } => *cluster,
+    };
     let (process, lost) = stand(&site, found, identity, &http.to_string()).await?;
     serving.metrics.add_source(Arc::new(ClusterMetrics::of(&process.cluster)));
-    desk.serves(&process.cluster, process.cluster.members().hosts()[0].node());
+    desk.serves(&process.cluster, cluster, process.cluster.members().hosts()[0].node());
     process.until_ready(Duration::from_secs(30)).await?;
     if !args.memory {
         Decided::done(&args.data_dir)?;

@@ -53,6 +53,22 @@ pub fn bind(flag: &str, address: &str, insecure: bool) -> Result<Bound, String> 
     Ok(Bound { listeners, address })
 }
 
+/// The address that others are told of a listener: what the configuration says, or what is listened on, which must
+/// then be the address of one machine.
+pub fn advertised(flag: &str, bound: SocketAddr, configured: Option<&str>) -> Result<String, String> {
+    match configured {
+        Some(address) => address
+            .rsplit_once(':')
+            .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0))
+            .map(|_| address.to_owned())
+            .ok_or_else(|| format!("{flag} {address}: an address is HOST:PORT, for example node-a:8003")),
+        None if bound.ip().is_unspecified() => Err(format!(
+            "nobody can connect to {bound}; say where this node is reached with {flag} HOST:PORT"
+        )),
+        None => Ok(bound.to_string()),
+    }
+}
+
 fn resolve(flag: &str, address: &str) -> Result<Vec<SocketAddr>, String> {
     let bad =
         |why: String| format!("{flag} {address}: {why}; an address is HOST:PORT, for example localhost:8000");
@@ -78,4 +94,20 @@ fn listener(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(1_024)?;
     TcpListener::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_advertised_can_be_connected_to() {
+        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        assert_eq!(advertised("--x", at("10.0.0.1:5"), None), Ok("10.0.0.1:5".into()));
+        assert_eq!(advertised("--x", at("0.0.0.0:5"), Some("node-a:7")), Ok("node-a:7".into()));
+        for (bound, configured) in [("0.0.0.0:5", None), ("[::]:5", None), ("10.0.0.1:5", Some("node-a"))] {
+            let line = advertised("--x", at(bound), configured).expect_err("unreachable");
+            assert!(line.contains("--x") && line.contains("HOST:PORT"), "{line}");
+        }
+    }
 }

@@ -77,6 +77,11 @@ async fn ask(peers: impl IntoIterator<Item = String>) -> Vec<(String, proto::Sta
     questions.filter_map(std::future::ready).collect().await
 }
 
+/// Whether this node itself answers at its peer address.
+pub async fn answers(peer: &str, node: NodeId) -> bool {
+    ask([peer.to_owned()]).await.iter().any(|(_, status)| status.this_node == node.0)
+}
+
 /// Asks until a member says that a node was at this address before: then the folder was lost, and the door says so.
 /// For a node without an identity; to be aborted once it has one.
 pub async fn look_for_old_identity(

@@ -41,6 +41,7 @@ const WAITING: &str =
 struct Node {
     config: Config,
     peer_address: String,
+    http_address: String,
     door: Arc<Door>,
     desk: Arc<Desk>,
     identity: Identity,
@@ -69,25 +70,23 @@ pub async fn run(args: ServerArgs) -> Result<(), String> {
         admin: listen::bind("--admin", &config.listen.admin, args.insecure)?,
     };
     let peer = listen::bind("--peer", &config.listen.peer, args.insecure)?;
+    let advertise =
+        |flag, bound, configured: &Option<String>| listen::advertised(flag, bound, configured.as_deref());
+    let peer_address = advertise("--advertise-peer", peer.address, &config.listen.advertise_peer)?;
+    let http_address = advertise("--advertise-http", bound.http.address, &config.listen.advertise_http)?;
     let folder = Ground::lock(&config.node.data_dir).map_err(|e| e.to_string())?;
     let had = node::identity(&folder)?;
     let ready = bound.ready_line();
     let identity = Identity { region: "us-east-1".into(), account: 0 };
     let door = Door::closed(if had.is_some() { "starting" } else { WAITING }, identity.clone());
     let (orders, mut ordered) = admin::orders();
-    let peer_address = peer.address.to_string();
-    let desk = Desk::new(
-        Arc::clone(&door),
-        &config.node.zone,
-        &peer_address,
-        &bound.http.address.to_string(),
-        orders,
-    );
+    let desk = Desk::new(Arc::clone(&door), &config.node.zone, &peer_address, &http_address, orders);
     let admin_address = bound.admin.address.to_string();
     let mut serving = serve::start(bound, &door, admin::router(&desk));
     let mut node = Node {
         config,
         peer_address,
+        http_address,
         door,
         desk,
         identity,
@@ -139,8 +138,7 @@ impl Node {
     fn stand(&mut self, cluster: u128, node: NodeId, serving: &Serving) -> Result<Member, String> {
         let line = |e: trilith_storage::StorageError| e.to_string();
         let folder = self.folder.take().ok_or("the node's folder is in use already; restart the node")?;
-        let mut ground = Ground::open(folder, &Budget::for_nodes(1)).map_err(line)?;
-        ground.claim(cluster, node).map_err(line)?;
+        let ground = Ground::open(folder, cluster, node, &Budget::for_nodes(1)).map_err(line)?;
         let addresses: Addresses = Arc::new(RwLock::new(HashMap::new()));
         let transport = Arc::new(GrpcTransport::new(node, cluster, Arc::clone(&addresses)));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -179,7 +177,7 @@ impl Node {
         );
         process.also(tokio::spawn(follow_addresses(Arc::clone(&process.cluster), Arc::clone(&addresses))));
         serving.metrics.add_source(Arc::new(ClusterMetrics::of(&process.cluster)));
-        self.desk.serves(&process.cluster, node);
+        self.desk.serves(&process.cluster, cluster, node);
         if let Some(looking) = self.looking.take() {
             looking.abort();
         }
@@ -204,7 +202,15 @@ impl Node {
 
     async fn recover(&mut self, cluster: u128, id: NodeId, serving: &mut Serving) -> Result<(), String> {
         let member = self.stand(cluster, id, serving)?;
-        member.host.recover(true).await.map_err(|e| e.to_string())?;
+        let started = member.host.recover(true).await.map_err(|e| e.to_string())?;
+        if started == 0 {
+            let line = format!(
+                "node {id} holds no replica that can start; if cluster init or join was cut short, run it again, and if the node lost its log and state, stop it, remove the folder {}, start it, and run: trilith cluster join --replaces {id}",
+                self.config.node.data_dir.display()
+            );
+            tracing::error!("{line}");
+            self.door.close(line);
+        }
         self.belongs(member);
         Ok(())
     }
@@ -251,7 +257,7 @@ impl Node {
             token: uuid::Uuid::new_v4().simple().to_string(),
             zone: self.config.node.zone.clone(),
             peer: self.peer_address.clone(),
-            http: self.config.listen.http.clone(),
+            http: self.http_address.clone(),
             replaces,
         };
         let admitted =

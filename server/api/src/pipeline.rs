@@ -3,6 +3,7 @@
 //! A wire (HTTP, gRPC) reads a bounded request and names the operation; from there [`Pipeline::run`] takes it:
 //! 1. count it as in flight;
 //! 2. `make` the typed op, with all checks that need no table;
+//!    and wait for room where the answer may be large;
 //! 3. hand it to the service, and wait no longer than shortly after the request's deadline;
 //! 4. `shape` the answer for the wire;
 //! 5. count, time and log the outcome.
@@ -14,10 +15,12 @@
 //! Signatures are accepted and not verified: every caller is the cluster's own account, whether it signed or not.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use trilith_domain::OpError;
 use trilith_domain::ops::{Op, Output};
 use trilith_engine::{Caller, Service};
@@ -34,6 +37,8 @@ pub struct Settings {
     pub grace: Duration,
     /// A request that took longer is logged as slow.
     pub slow: Duration,
+    /// Megabytes of answers that may be in the making at a time.
+    pub large_answers: u32,
 }
 
 impl Default for Settings {
@@ -42,6 +47,7 @@ impl Default for Settings {
             deadline: Duration::from_secs(10),
             grace: Duration::from_millis(500),
             slow: Duration::from_secs(1),
+            large_answers: 128,
         }
     }
 }
@@ -52,6 +58,8 @@ pub struct Pipeline {
     metrics: Arc<Metrics>,
     settings: Settings,
     account: OnceLock<u64>,
+    seldom: Seldom,
+    large: Semaphore,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -63,7 +71,8 @@ impl std::fmt::Debug for Pipeline {
 impl Pipeline {
     /// A pipeline to `service`.
     pub fn new(service: Arc<dyn Service>, metrics: Arc<Metrics>, settings: Settings) -> Arc<Self> {
-        Arc::new(Self { service, metrics, settings, account: OnceLock::new() })
+        let large = Semaphore::new(settings.large_answers as usize);
+        Arc::new(Self { service, metrics, settings, account: OnceLock::new(), seldom: Seldom::new(), large })
     }
 
     /// The service behind it, for health and identity.
@@ -90,7 +99,12 @@ impl Pipeline {
         shape: impl FnOnce(Output) -> T,
     ) -> Result<T, OpError> {
         let mut outcome = Outcome::begin(self, context, operation);
-        let work = async { self.execute(context, make()?).await.map(shape) };
+        let work = async {
+            let op = make()?;
+            // Held until the answer has its final shape.
+            let _room = self.room(context, &op).await?;
+            self.execute(context, op).await.map(shape)
+        };
         let result = match AssertUnwindSafe(work).catch_unwind().await {
             Ok(result) => result,
             Err(panic) => {
@@ -108,6 +122,21 @@ impl Pipeline {
         let took = context.received.elapsed();
         self.metrics.answered(operation, Some(code), took);
         tracing::debug!(request_id = %context.request_id, operation, code, ?took, "request refused");
+    }
+
+    /// Room for the answer of an operation that may have a large one, of which there must not be any number at a time.
+    async fn room(&self, context: &Context, op: &Op) -> Result<Option<SemaphorePermit<'_>>, OpError> {
+        let megabytes = op.answer_megabytes_max();
+        if megabytes == 0 {
+            return Ok(None);
+        }
+        let deadline = tokio::time::Instant::from_std(context.deadline);
+        match tokio::time::timeout_at(deadline, self.large.acquire_many(megabytes)).await {
+            Ok(Ok(permit)) => Ok(Some(permit)),
+            Ok(Err(_)) | Err(_) => {
+                Err(OpError::Unavailable("Too many large reads are being answered; send it again".to_owned()))
+            }
+        }
     }
 
     async fn execute(&self, context: &Context, op: Op) -> Result<Output, OpError> {
@@ -138,6 +167,24 @@ impl Pipeline {
     }
 }
 
+/// Yes once in a second.
+struct Seldom {
+    since: Instant,
+    /// The second, counted from `since`, after the last yes.
+    next: AtomicU64,
+}
+
+impl Seldom {
+    fn new() -> Self {
+        Self { since: Instant::now(), next: AtomicU64::new(0) }
+    }
+
+    fn now(&self) -> bool {
+        let second = self.since.elapsed().as_secs();
+        self.next.fetch_max(second + 1, Ordering::Relaxed) <= second
+    }
+}
+
 /// A request in flight; counted as cancelled if it is dropped before its end.
 struct Outcome<'a> {
     pipeline: &'a Pipeline,
@@ -158,8 +205,12 @@ impl<'a> Outcome<'a> {
         self.pipeline.metrics.answered(self.operation, error.map(OpError::name), took);
         let (request_id, operation) = (&self.context.request_id, self.operation);
         match error {
-            Some(error @ (OpError::Internal(_) | OpError::Unavailable(_))) => {
+            Some(error @ OpError::Internal(_)) => {
                 tracing::error!(%request_id, operation, %error, ?took, "request failed");
+            }
+            // Overload and failover answer thousands of these, safely; the counters have them all.
+            Some(error @ OpError::Unavailable(_)) if self.pipeline.seldom.now() => {
+                tracing::warn!(%request_id, operation, %error, ?took, "request not done; others like it in this second are only counted");
             }
             _ if took >= self.pipeline.settings.slow => {
                 tracing::warn!(%request_id, operation, code = error.map_or("OK", OpError::name), ?took, "slow request");

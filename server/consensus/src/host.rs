@@ -174,18 +174,16 @@ impl Host {
         Ok(())
     }
 
-    /// Purges the logs that have grown beyond their bound, and frees the files of dropped spans. Called every second
-    /// or so.
+    /// Purges the logs that have grown beyond their bound. Called every second or so.
     pub async fn compact(&self) {
-        self.reclaim().await;
         for replica in self.replicas.all() {
             replica.compact_if_large(self.around.settings.log_bytes).await;
         }
     }
 
     /// Frees the disk space of spans that were dropped. Files go only after a state sync beyond the drop, so that a
-    /// replay cannot see holes.
-    async fn reclaim(&self) {
+    /// replay cannot see holes. Called every second or so.
+    pub async fn reclaim(&self) {
         let replicas = self.replicas.all();
         let dropped: Vec<_> = replicas.iter().flat_map(|replica| replica.applied().take_dropped()).collect();
         if dropped.is_empty() {

@@ -1,8 +1,8 @@
-//! Log and state machine of one replica against the model, with a power cut after every step.
+//! Log and state machine of one replica against the model, with a power cut or a kill after every step.
 //!
-//! The truth is a sequence of entries, as the rest of the group has it. The replica under test appends, applies,
-//! purges, and receives it, and after each step its disk loses any part of what was not synced: bytes of the log's
-//! files, batches of the engine. What must hold then: nothing that was called durable is gone, nothing is there that
+//! The truth is a sequence of entries, as the rest of the group has it. The replica under test appends, applies and
+//! purges it, and after each step its process ends; a power cut takes any part of what was not synced: bytes of the
+//! log's files, batches of the engine. What must hold then: nothing that was called durable is gone, nothing is there that
 //! never was, and whatever index the state is at, rows, counters and hash are those of that index.
 
 use std::collections::BTreeSet;
@@ -154,7 +154,7 @@ enum Step {
     Apply {
         most: usize,
     },
-    /// Another leader has other entries after the committed ones.
+    /// Appends one more, but another leader has other entries after the committed ones.
     Truncate,
     /// Builds a snapshot and purges the log up to it, but for `keep` entries.
     Purge {
@@ -174,6 +174,22 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// How a process ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// By a signal: what was written stays, synced or not.
+    Kill,
+    /// What was not synced goes, but for a part that the numbers name.
+    PowerCut { bytes: u64, batches: usize },
+}
+
+fn any_end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        1 => Just(End::Kill),
+        3 => (any::<u64>(), any::<usize>()).prop_map(|(bytes, batches)| End::PowerCut { bytes, batches }),
+    ]
+}
+
 /// The replica under test and what it must still have after a power cut.
 struct Replica {
     files: MemFiles,
@@ -188,8 +204,6 @@ struct Replica {
     /// Purged at the most.
     purged: usize,
     vote: Option<Vote>,
-    /// The log no longer works: its disk reported a failure.
-    dead: bool,
 }
 
 fn open_log(files: &MemFiles) -> RaftLog {
@@ -203,7 +217,7 @@ impl Replica {
         let log = open_log(&files);
         let store = LogStore::new(log.open_log(1), CACHE);
         let machine = StateMachine::open(name(1), Arc::new(engine.clone())).expect("opens");
-        Self { files, engine, log, store, machine, durable: 0, synced: 0, purged: 0, vote: None, dead: false }
+        Self { files, engine, log, store, machine, durable: 0, synced: 0, purged: 0, vote: None }
     }
 
     /// Waits for something that waits for the disk.
@@ -247,6 +261,9 @@ impl Replica {
                 self.apply(truth, most);
             }
             Step::Truncate => {
+                truth.push(vec![super::commands::open(2)]);
+                let missing = truth.entries[self.log_end()..].to_vec();
+                block_on(self.store.append(missing, IOFlushed::noop())).expect("queued");
                 truth.rewrite();
                 if self.log_end() > truth.after.len() {
                     let keep = truth.after.len().checked_sub(1).map(|last| truth.id(last));
@@ -267,7 +284,6 @@ impl Replica {
             Reaches::Sync => {
                 self.files.fail_next_sync();
                 self.log.drive();
-                self.dead = true;
             }
             Reaches::Queue => {}
         }
@@ -309,12 +325,16 @@ impl Replica {
         }
     }
 
-    /// Cuts the power. `bytes` and `batches` decide how much of what was not synced is kept.
-    fn cut_power(&mut self, bytes: u64, batches: usize, truth: &Truth) {
+    /// Ends the process and starts it again.
+    fn end(&mut self, end_of: End, truth: &Truth) {
         let (end, before) = (self.log_end(), applied(&mut self.machine));
-        self.files = self.files.crash(&mut |most| bytes % (most + 1));
-        self.engine = self.engine.crash(batches % (self.engine.unsynced() + 1));
-        self.dead = false;
+        match end_of {
+            End::Kill => self.files = self.files.crash(&mut |most| most),
+            End::PowerCut { bytes, batches } => {
+                self.files = self.files.crash(&mut |most| bytes % (most + 1));
+                self.engine = self.engine.crash(batches % (self.engine.unsynced() + 1));
+            }
+        }
         self.log = open_log(&self.files);
         self.store = LogStore::new(self.log.open_log(1), CACHE);
         self.machine = StateMachine::open(name(1), Arc::new(self.engine.clone())).expect("opens");
@@ -325,19 +345,32 @@ impl Replica {
             "{count} of {before} applied, {} synced",
             self.synced
         );
+        assert!(matches!(end_of, End::PowerCut { .. }) || count == before, "rows were written");
         check_state(&mut self.machine, &self.engine, truth);
         self.machine.check_against(&self.store).expect("log and state belong together");
-        // What survived a power cut is on the disk.
-        self.synced = count;
+        if matches!(end_of, End::PowerCut { .. }) {
+            // What survived it is on the disk.
+            self.synced = count;
+        }
         self.durable = self.log_end();
         if self.log_end() < count {
+            self.synced = count;
             // As openraft does at its start.
             block_on(self.store.purge(truth.id(count - 1))).expect("queued");
             self.purged = count;
         }
     }
 
-    /// What the log has after a power cut at which it had `end` entries.
+    /// What the log reads while the process lives: what was appended and not truncated or purged.
+    fn check_reads(&mut self, truth: &Truth) {
+        let (end, purged) = (self.log_end(), self.store.purged_index().map_or(0, |index| index as usize + 1));
+        let all = block_on(self.store.try_get_log_entries(0..u64::MAX));
+        let beyond = block_on(self.store.limited_get_log_entries(end as u64, end as u64 + 5));
+        assert_eq!(all.expect("intact"), truth.entries[purged.min(end)..end]);
+        assert_eq!(beyond.expect("nothing"), []);
+    }
+
+    /// What the log has after an end at which it had `end` entries.
     fn check_log(&mut self, end: usize, truth: &Truth) {
         assert_eq!(block_on(self.store.read_vote()).expect("readable"), self.vote);
         let state = block_on(self.store.get_log_state()).expect("readable");
@@ -360,15 +393,19 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 250, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn log_and_state_survive_a_power_cut_after_every_step(
-        steps in proptest::collection::vec((any_step(), any::<u64>(), any::<usize>()), 1..40),
+    fn log_and_state_survive_an_end_after_every_step(
+        steps in proptest::collection::vec((any_step(), any_end()), 1..40),
     ) {
         let mut truth = Truth::new();
         let mut replica = Replica::new();
-        for (step, bytes, batches) in steps {
+        for (step, end) in steps {
+            let fails = matches!(&step, Step::Append { reaches: Reaches::Sync, .. });
             replica.step(step, &mut truth);
             check_state(&mut replica.machine, &replica.engine, &truth);
-            replica.cut_power(bytes, batches, &truth);
+            if !fails {
+                replica.check_reads(&truth);
+            }
+            replica.end(end, &truth);
         }
         // At the end it still can do all the others can.
         let rest = Step::Append { entries: Vec::new(), membership: true, reaches: Reaches::Disk, early: true };

@@ -166,6 +166,18 @@ pub enum Op {
     ListStreams(ListStreams),
 }
 
+impl Op {
+    /// Megabytes that the answer may have at the most, for operations that read many items (contract 15); 0 for one
+    /// whose answer is an item or less, of which any number may be in the making.
+    pub fn answer_megabytes_max(&self) -> u32 {
+        match self {
+            Self::Query(_) | Self::Scan(_) => 1,
+            Self::BatchGetItem(_) => 16,
+            _ => 0,
+        }
+    }
+}
+
 /// What an operation answers: one variant per operation. Those without content are lists that are always empty, or
 /// calls that answer nothing.
 #[derive(Clone, Debug, PartialEq)]
