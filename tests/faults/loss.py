@@ -5,11 +5,12 @@ import os
 import pathlib
 import random
 import shutil
+import socket
 import subprocess
 import time
 
 from tests.harness.ledger import Ledger
-from tests.harness.process import ZONES, Cluster, Dev, Folder, binary
+from tests.harness.process import ZONES, Cluster, Dev, Folder, binary, free_ports
 from tests.harness.suite import check
 from tests.harness.wire import create_table, get
 
@@ -204,4 +205,42 @@ def first_start_cut_short():
                 client.must("PutItem", {"TableName": "first", "Item": {"pk": {"S": "a"}}})
 
 
-CASES = [folder_removed, folder_removed_dev, join_cut_short, first_start_cut_short]
+def live_node_stays():
+    """cluster join without --replaces does not take the replicas of a node of its zone that is alive"""
+    with Folder() as folder, Cluster(folder) as cluster:
+        ports = free_ports(4)
+        names = ("http", "grpc", "admin", "peer")
+        listen = "".join(f'{name} = "127.0.0.1:{port}"\n' for name, port in zip(names, ports))
+        config = cluster.folder / "second.toml"
+        config.write_text(f'[node]\nzone = "b"\ndata_dir = "{cluster.folder}/second"\n[listen]\n{listen}')
+        newcomer = subprocess.Popen(
+            [binary(), "server", "--config", config], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            admin = f"127.0.0.1:{ports[2]}"
+            wait_until(lambda: reachable(ports[2]), "the newcomer listens")
+            said = cluster.command("join", "--admin", admin, "--via", cluster.admin("a"), check=False)
+            check("is alive" in said and "--replaces 2" in said, f"join said: {said.strip()[-300:]}")
+            nodes = [node["id"] for node in cluster.status()["nodes"]]
+            check(nodes == [1, 2, 3], f"the members are {nodes}")
+            return said.strip()[-160:]
+        finally:
+            newcomer.kill()
+            newcomer.wait()
+
+
+def reachable(port):
+    """Whether something listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(condition, what, patience=20):
+    """Until the condition holds."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        check(time.monotonic() < deadline, f"not within {patience} s: {what}")
+        time.sleep(0.02)
+
+
+CASES = [folder_removed, folder_removed_dev, live_node_stays, join_cut_short, first_start_cut_short]
