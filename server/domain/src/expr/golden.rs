@@ -134,7 +134,7 @@ impl<'t> Case<'t> {
                     Box::new(move |case| case.run_update(&update))
                 }
                 ExpressionKind::KeyCondition => {
-                    let condition = placeholders.key_condition(text)?;
+                    let condition = placeholders.key_condition(text).and_then(KeyCondition::of)?;
                     Box::new(move |case| case.bind(&condition))
                 }
             });

@@ -1,7 +1,7 @@
 //! Which partition, and which run of its sort keys.
 //!
 //! A key condition is written in the grammar of conditions but may say much less: one comparison for each key attribute, joined
-//! by `AND`. [`lower`] turns the condition tree into that, without knowing a table: it cannot tell a partition key from a sort
+//! by `AND`. [`KeyCondition::of`] turns the condition tree into that, without knowing a table: it cannot tell a partition key from a sort
 //! key, so it only keeps equalities apart from the rest. [`KeyCondition::bind`] brings in the key schema.
 //!
 //! Absent: keys of several attributes, which only indexes have. [`KeyCondition`] keeps as many conditions as they need.
@@ -89,6 +89,35 @@ impl RangeTest {
 }
 
 impl KeyCondition {
+    /// Brings a condition under the narrower rules of keys that need no table.
+    pub fn of(condition: Condition) -> Result<Self, OpError> {
+        let mut conditions = Vec::new();
+        flatten(&condition.test, &mut conditions)?;
+        let mut lowered = Self { hash: Vec::new(), range: None, rest: Vec::new() };
+        let mut seen = std::collections::BTreeSet::new();
+        for test in &conditions {
+            let (path, test) = one_condition(test)?;
+            if !seen.insert(path.root().to_owned()) {
+                return Err(OpError::validation(
+                    "KeyConditionExpressions must only contain one condition per key",
+                ));
+            }
+            if seen.len() > MAX_KEY_CONDITIONS {
+                return Err(not_supported());
+            }
+            let name = path.root().to_owned();
+            let test = test.try_map(|number| {
+                condition.literals.get(usize::from(number)).cloned().ok_or_else(no_key_attribute)
+            })?;
+            match test {
+                RangeTest::Eq(value) => lowered.hash.push((name, value)),
+                other if lowered.range.is_none() => lowered.range = Some((name, other)),
+                other => lowered.rest.push((name, other)),
+            }
+        }
+        Ok(lowered)
+    }
+
     /// Brings in the key schema: the partition key's name and type, and the sort key's where there is one.
     pub fn bind(
         &self,
@@ -131,39 +160,15 @@ impl KeyCondition {
                 }
                 Some(test)
             }
+            (Some(_), Some((range_name, _))) if others.is_empty() => {
+                return Err(OpError::validation(format!(
+                    "Query condition missed key schema element: {range_name}"
+                )));
+            }
             _ => return Err(not_supported()),
         };
         Ok(BoundKeyCondition { hash, range })
     }
-}
-
-/// The narrower rules of key conditions that need no table.
-pub(super) fn lower(condition: Condition) -> Result<KeyCondition, OpError> {
-    let mut conditions = Vec::new();
-    flatten(&condition.test, &mut conditions)?;
-    let mut lowered = KeyCondition { hash: Vec::new(), range: None, rest: Vec::new() };
-    let mut seen = std::collections::BTreeSet::new();
-    for test in &conditions {
-        let (path, test) = one_condition(test)?;
-        if !seen.insert(path.root().to_owned()) {
-            return Err(OpError::validation(
-                "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key",
-            ));
-        }
-        if seen.len() > MAX_KEY_CONDITIONS {
-            return Err(not_supported());
-        }
-        let name = path.root().to_owned();
-        let test = test.try_map(|number| {
-            condition.literals.get(usize::from(number)).cloned().ok_or_else(no_key_attribute)
-        })?;
-        match test {
-            RangeTest::Eq(value) => lowered.hash.push((name, value)),
-            other if lowered.range.is_none() => lowered.range = Some((name, other)),
-            other => lowered.rest.push((name, other)),
-        }
-    }
-    Ok(lowered)
 }
 
 /// The conditions that `AND` joins. Every other connective and operator that keys do not take is refused by name.

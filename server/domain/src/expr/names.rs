@@ -9,13 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use trilith_values::size::attribute_size;
 use trilith_values::{AttributeValue, Map};
 
+use super::ExpressionKind;
 use super::ast::{Condition, Update};
-use super::key_condition::KeyCondition;
 use super::limits::{MAX_NAME_BYTES, MAX_PLACEHOLDER_BYTES, MAX_RESOLVED_NAME_BYTES, MAX_SUBSTITUTION_BYTES};
 use super::parse;
 use super::project::Projection;
 use super::token::is_placeholder;
-use super::{ExpressionKind, key_condition};
 use crate::error::OpError;
 
 const NAMES: &str = "ExpressionAttributeNames";
@@ -43,12 +42,7 @@ impl<'r> Placeholders<'r> {
         values: Option<&'r Map>,
         expressions: &[(ExpressionKind, bool)],
     ) -> Result<Self, OpError> {
-        if names.is_some() && !expressions.iter().any(|(_, present)| *present) {
-            return Err(OpError::validation(format!("{NAMES} can only be specified when using expressions")));
-        }
-        if values.is_some() {
-            check_values_have_use(expressions)?;
-        }
+        Self::check_use(names, values, expressions)?;
         if let Some(names) = names {
             check_keys(NAMES, '#', names.keys())?;
             check_names(names)?;
@@ -64,6 +58,23 @@ impl<'r> Placeholders<'r> {
             used_values: BTreeSet::new(),
             resolved_bytes: 0,
         })
+    }
+
+    /// Maps without an expression that can use them are errors, and come before those of any attribute value.
+    pub fn check_use(
+        names: Option<&BTreeMap<String, String>>,
+        values: Option<&Map>,
+        expressions: &[(ExpressionKind, bool)],
+    ) -> Result<(), OpError> {
+        if names.is_some() && !expressions.iter().any(|(_, present)| *present) {
+            return Err(OpError::validation(format!("{NAMES} can only be specified when using expressions")));
+        }
+        if values.is_some() { check_values_have_use(expressions) } else { Ok(()) }
+    }
+
+    /// Whether this is an [`invalid_value`](Self::invalid_value): it comes after what is wrong with the maps' keys.
+    pub fn is_invalid_value(error: &OpError) -> bool {
+        error.message().starts_with("ExpressionAttributeValues contains invalid value")
     }
 
     /// The error for a value that the decoder of `ExpressionAttributeValues` refused: `reason` is the value's own message.
@@ -86,10 +97,10 @@ impl<'r> Placeholders<'r> {
         parse::projection(self, text)
     }
 
-    /// Reads a `KeyConditionExpression`: by the grammar of conditions, then the narrower rules of keys that need no table.
-    pub fn key_condition(&mut self, text: &str) -> Result<KeyCondition, OpError> {
-        let condition = parse::condition(self, ExpressionKind::KeyCondition, text)?;
-        key_condition::lower(condition)
+    /// Reads a `KeyConditionExpression` by the grammar of conditions. The narrower rules of keys come after all other
+    /// expressions and unused placeholders: [`KeyCondition::of`](super::KeyCondition::of).
+    pub fn key_condition(&mut self, text: &str) -> Result<Condition, OpError> {
+        parse::condition(self, ExpressionKind::KeyCondition, text)
     }
 
     /// Call it after the last expression: reports entries that none of them used.
@@ -144,7 +155,9 @@ fn check_keys<'k>(
     }
     for key in keys {
         let fault = if key.is_empty() {
-            "The expression attribute map contains an empty key"
+            let text =
+                format!("{map} contains invalid key: The expression attribute map contains an empty key;");
+            return Err(OpError::Validation(text));
         } else if !is_placeholder(key, sigil) {
             "Syntax error"
         } else if key.len() > MAX_PLACEHOLDER_BYTES {

@@ -200,10 +200,10 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
                 text.len()
             )));
         }
-        parser.tokens = Tokens::cut(text);
-        if parser.tokens.end() == 0 {
+        if text.is_empty() {
             return Err(parser.error("The expression can not be empty;"));
         }
+        parser.tokens = Tokens::cut(text);
         parser.check_parentheses();
         Ok(parser)
     }

@@ -8,7 +8,7 @@ use trilith_values::{AttributeValue, Item, Map, Number};
 
 use super::ast::{Comparator, Condition, Operand, SetValue, Test, Update, ValueType};
 use super::limits::MAX_ITEM_BYTES;
-use super::{ExpressionKind, Path, Placeholders, Projection, Segment, updated_view};
+use super::{ExpressionKind, KeyCondition, Path, Placeholders, Projection, Segment, updated_view};
 
 const KINDS: [(ExpressionKind, bool); 5] = [
     (ExpressionKind::Update, true),
@@ -232,7 +232,7 @@ fn read_and_run(text: &str, item: &Item) {
     if let Ok(projection) = placeholders.projection(text) {
         projection.project(item);
     }
-    if let Ok(key) = placeholders.key_condition(text) {
+    if let Ok(key) = placeholders.key_condition(text).and_then(KeyCondition::of) {
         let _ = key.bind("a", trilith_values::KeyType::S, Some(("b", trilith_values::KeyType::N)));
     }
     let _ = placeholders.finish();

@@ -1,9 +1,9 @@
 //! From text to tokens.
 //!
 //! A bare name begins with a letter; a placeholder is `#` or `:` and at least one more character; letters, digits and `_` may
-//! follow in both. Everything else is a symbol, a run of digits, or a single character that no rule knows: that one becomes a
-//! token too, so that cutting never fails and the grammar can report it where it stands, as the service does
-//! (`SET _a = :v` fails at token `_`, near `SET _a`).
+//! follow in both. Everything else is a symbol, a run of digits, a text in quotes (which no grammar takes), or a single
+//! character that no rule knows: that one becomes a token too, so that cutting never fails and the grammar can report it
+//! where it stands, as the service does (`SET _a = :v` fails at token `_`, near `SET _a`).
 
 /// What a token is. Keywords are names here: only the grammar knows which words it reserves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(super) enum TokenKind {
     Plus,
     /// `-`
     Minus,
-    /// A character that begins no token.
+    /// A text in quotes, or a character that begins no token.
     Unknown,
     /// Behind the last token.
     End,
@@ -101,7 +101,7 @@ impl<'t> Tokens<'t> {
     }
 
     /// The service's description of a token that may not stand where it does: the token, and the text from the token before it
-    /// to the token behind it.
+    /// to the token behind it. Where there is no token before or behind, the blanks there count (DynamoDB Local).
     pub(super) fn syntax_error(&self, at: usize) -> String {
         let at = at.min(self.end());
         let before = at.saturating_sub(1);
@@ -110,9 +110,9 @@ impl<'t> Tokens<'t> {
             TokenKind::End => "<EOF>",
             _ => self.text(at),
         };
-        // `End` is empty and may lie behind blanks, so the text ends with the last token that has characters.
-        let last = if self.kind(after) == TokenKind::End { self.end().saturating_sub(1) } else { after };
-        let near = &self.text[self.list[before].start..self.list[last].end];
+        let start = if at == 0 { 0 } else { self.list[before].start };
+        let end = if self.kind(after) == TokenKind::End { self.text.len() } else { self.list[after].end };
+        let near = &self.text[start..end];
         format!("Syntax error; token: \"{token}\", near: \"{near}\"")
     }
 }
@@ -149,6 +149,10 @@ fn next_token(text: &str, from: usize) -> Option<Token> {
         '.' => (TokenKind::Dot, one),
         '+' => (TokenKind::Plus, one),
         '-' => (TokenKind::Minus, one),
+        quote @ ('"' | '\'') => {
+            let close = text[one..].find(quote).map_or(one, |length| one + length + 1);
+            (TokenKind::Unknown, close)
+        }
         _ => (TokenKind::Unknown, one),
     };
     Some(Token { kind, start, end })
@@ -197,6 +201,7 @@ mod tests {
         );
         assert_eq!(texts("\t a\r\n=\n:b "), ["a", "=", ":b"]);
         assert_eq!(texts("# : _a 4b ü="), ["#", ":", "_", "a", "4", "b", "ü", "="]);
+        assert_eq!(texts("a='x y' \"z\"\"b 'c"), ["a", "=", "'x y'", "\"z\"", "\"", "b", "'", "c"]);
         assert_eq!(texts(""), Vec::<&str>::new());
     }
 
@@ -219,7 +224,9 @@ mod tests {
         );
         assert_eq!(error("SET _123 = :v", 1), r#"Syntax error; token: "_", near: "SET _123""#);
         assert_eq!(error("f()", 2), r#"Syntax error; token: ")", near: "()""#);
-        assert_eq!(error("a = foo  ", 3), r#"Syntax error; token: "<EOF>", near: "foo""#);
+        assert_eq!(error("a = foo  ", 3), r#"Syntax error; token: "<EOF>", near: "foo  ""#);
+        assert_eq!(error("  #b[1]", 0), r##"Syntax error; token: "#b", near: "  #b[""##);
+        assert_eq!(error("a = 'x y' AND", 2), r#"Syntax error; token: "'x y'", near: "= 'x y' AND""#);
         assert_eq!(error("", 0), r#"Syntax error; token: "<EOF>", near: """#);
     }
 }

@@ -104,9 +104,11 @@ impl Update {
         let mut old = OldItem { literals: &self.literals, item, written_bytes: 0 };
         let mut writes = Vec::new();
         let mut removals = Vec::new();
-        for action in &self.actions {
+        // All values before any place: an operand that is missing is reported before a target that cannot be.
+        let changes = self.actions.iter().map(|action| old.change(action)).collect::<Result<Vec<_>, _>>()?;
+        for (action, change) in self.actions.iter().zip(changes) {
             let target = action.target();
-            match old.change(action)? {
+            match change {
                 Change::Write(value) => {
                     old.check_parent(target)?;
                     writes.push((target, value));

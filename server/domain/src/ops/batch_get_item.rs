@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use trilith_values::Item;
 
 use super::types::{ConsumedCapacity, HalfUnits, KeysAndAttributes, ReturnConsumed, ValueFault};
-use super::{TableRef, legacy, write};
+use super::{TableRef, keys, legacy, write};
 use crate::capacity;
 use crate::catalog::TableRecord;
 use crate::error::OpError;
@@ -175,6 +175,8 @@ impl BatchGetTable {
             let projection = self.projection.clone();
             Ok(GetPlan { table: record.id, schema: record.version, key, projection })
         };
-        self.keys.iter().map(plan).collect()
+        let plans = self.keys.iter().map(plan).collect::<Result<_, OpError>>()?;
+        keys::check_scalar(record, self.projection.iter().flat_map(Projection::paths))?;
+        Ok(plans)
     }
 }

@@ -89,6 +89,7 @@ impl DeleteItem {
     /// The command for this table.
     pub fn bind(&self, record: &TableRecord) -> Result<CommandBody, OpError> {
         let key = write::bind_key(record, &self.key)?;
+        self.options.check_condition(record)?;
         Ok(CommandBody::Write(self.options.command(record, key, Action::Delete)))
     }
 

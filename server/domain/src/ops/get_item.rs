@@ -3,7 +3,7 @@
 use trilith_values::Item;
 
 use super::types::{ConsumedCapacity, Names, ReturnConsumed, ValueFault};
-use super::{TableRef, legacy, write};
+use super::{TableRef, keys, legacy, write};
 use crate::capacity;
 use crate::catalog::TableRecord;
 use crate::error::OpError;
@@ -93,6 +93,7 @@ impl GetItem {
     /// The plan for this table.
     pub fn bind(&self, record: &TableRecord) -> Result<Plan, OpError> {
         let key = write::bind_key(record, &self.key)?;
+        keys::check_scalar(record, self.projection.iter().flat_map(Projection::paths))?;
         let projection = self.projection.clone();
         Ok(Plan::Get(GetPlan { table: record.id, schema: record.version, key, projection }))
     }

@@ -6,6 +6,7 @@ use trilith_values::{AttributeValue, Item};
 
 use crate::catalog::{TableRecord, TableStatus};
 use crate::error::OpError;
+use crate::expr::Path;
 use crate::item::ItemKey;
 use crate::limits;
 use crate::schema::KeyAttribute;
@@ -121,6 +122,28 @@ pub(super) fn item_of_key(record: &TableRecord, key: &ItemKey) -> Item {
 pub(super) fn is_key_attribute(record: &TableRecord, name: &str) -> bool {
     let definition = &record.definition;
     definition.hash.name == name || definition.range.as_ref().is_some_and(|range| range.name == name)
+}
+
+/// Paths of an expression may name a key attribute, and not lead into one: it is a scalar. Contract: silent; the text and
+/// the places are DynamoDB Local's, and dynalite has them from the service.
+pub(super) fn check_scalar<'p>(
+    record: &TableRecord,
+    paths: impl IntoIterator<Item = &'p Path>,
+) -> Result<(), OpError> {
+    let nested: Vec<&str> =
+        paths.into_iter().filter(|path| path.is_nested()).map(|path| path.root()).collect();
+    if nested.is_empty() {
+        return Ok(());
+    }
+    let definition = &record.definition;
+    let mut key = std::iter::once(&definition.hash).chain(&definition.range);
+    match key.find(|attribute| nested.contains(&attribute.name.as_str())) {
+        None => Ok(()),
+        Some(attribute) => Err(OpError::Validation(format!(
+            "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed: Key: {}",
+            attribute.name
+        ))),
+    }
 }
 
 /// What can be checked of an item without its table: names, nesting, size.

@@ -57,6 +57,16 @@ impl PageOptions {
         }
     }
 
+    /// The projection may not lead into the table's key.
+    pub(super) fn check_projection(&self, record: &TableRecord) -> Result<(), OpError> {
+        keys::check_scalar(record, self.projection.iter().flat_map(Projection::paths))
+    }
+
+    /// Nor may the filter.
+    pub(super) fn check_filter_paths(&self, record: &TableRecord) -> Result<(), OpError> {
+        keys::check_scalar(record, self.filter.iter().flat_map(Condition::paths))
+    }
+
     /// The key that the page starts after, checked against the table.
     ///
     /// `wrong_size` answers a key of more or fewer attributes: Query and Scan have different words for it.
@@ -98,7 +108,7 @@ pub(super) fn check_select(
         (Some(select), true) => Err(OpError::Validation(format!(
             "Cannot specify the {} when choosing to get {}",
             if projection.is_some() { "ProjectionExpression" } else { "AttributesToGet" },
-            select.as_str()
+            if select == Select::Count { "only the Count" } else { select.as_str() }
         ))),
     }
 }

@@ -92,6 +92,7 @@ impl PutItem {
     pub fn bind(&self, record: &TableRecord) -> Result<CommandBody, OpError> {
         keys::check_usable(record)?;
         let key = keys::key_of_item(record, &self.item)?;
+        self.options.check_condition(record)?;
         Ok(CommandBody::Write(self.options.command(record, key, Action::Put(self.item.clone()))))
     }
 

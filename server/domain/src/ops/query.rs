@@ -113,22 +113,25 @@ impl Query {
                 (ExpressionKind::Projection, projection.is_some()),
             ],
         )?;
-        let count_only = page::check_select(select, projection, attributes)?;
         let legacy_filter = older.is_present();
-        let key_condition = match (key_text, key_conditions) {
-            (Some(text), _) => placeholders.key_condition(text)?,
-            (None, Some(conditions)) => legacy::key_condition(conditions)?,
-            (None, None) => return Err(no_key_condition()),
-        };
+        if key_text.is_none() && key_conditions.is_none() {
+            return Err(no_key_condition());
+        }
         let filter = page::read_filter(&mut placeholders, filter, older)?;
-        let projection = write::read_projection(&mut placeholders, projection, attributes)?;
+        let projection_shown = write::read_projection(&mut placeholders, projection, attributes)?;
+        let key_condition = key_text.map(|text| placeholders.key_condition(text)).transpose()?;
         placeholders.finish()?;
+        let key_condition = match (key_condition, key_conditions) {
+            (Some(condition), _) => KeyCondition::of(condition)?,
+            (None, conditions) => legacy::key_condition(conditions.unwrap_or_default())?,
+        };
+        let count_only = page::check_select(select, projection, attributes)?;
         let options = PageOptions {
             limit: page::limit(input.limit),
             consistent: input.consistent_read.unwrap_or(false),
             start: input.exclusive_start_key,
             filter,
-            projection,
+            projection: projection_shown,
             count_only,
             consumed,
         };
@@ -142,12 +145,13 @@ impl Query {
         let hash = &record.definition.hash;
         let range = record.definition.range.as_ref().map(|range| (range.name.as_str(), range.kind));
         let bound = self.key_condition.bind(&hash.name, hash.kind, range)?;
-        if let Some(filter) = &self.options.filter {
-            self.check_filter(record, filter)?;
-        }
         let start_after = self.options.start_key(record, "The provided starting key is invalid")?;
         if let Some(start) = &start_after {
             check_start(&bound, start)?;
+        }
+        self.options.check_projection(record)?;
+        if let Some(filter) = &self.options.filter {
+            self.check_filter(record, filter)?;
         }
         Ok(Plan::Query(QueryPlan {
             table: record.id,
@@ -183,17 +187,18 @@ fn no_key_condition() -> OpError {
     )
 }
 
-/// A page starts inside what the query covers.
+/// A page starts inside what the query covers. The texts are those that both dynalite and dynoxide have from the
+/// service: the condition on the sort key speaks first, and where there is one, a start in another partition is taken
+/// for the start behind a single item.
 fn check_start(bound: &BoundKeyCondition, start: &ItemKey) -> Result<(), OpError> {
-    if start.partition != bound.hash {
-        return Err(OpError::validation(
-            "The provided starting key is outside query boundaries based on provided conditions",
-        ));
-    }
-    match (&bound.range, &start.sort) {
+    let inside = start.partition == bound.hash;
+    let text = match (&bound.range, &start.sort) {
         (Some(range), Some(sort)) if !range.matches(sort) => {
-            Err(OpError::validation("The provided starting key does not match the range key predicate"))
+            "The provided starting key does not match the range key predicate"
         }
-        _ => Ok(()),
-    }
+        _ if inside => return Ok(()),
+        (Some(_), _) => "The query can return at most one row and cannot be restarted",
+        (None, _) => "The provided starting key is outside query boundaries based on provided conditions",
+    };
+    Err(OpError::validation(text))
 }

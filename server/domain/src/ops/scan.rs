@@ -124,17 +124,17 @@ impl Scan {
             input.value_fault,
             &[(ExpressionKind::Filter, filter.is_some()), (ExpressionKind::Projection, projection.is_some())],
         )?;
-        let segment = check_segment(input.segment, input.total_segments)?;
-        let count_only = page::check_select(select, projection, attributes)?;
         let filter = page::read_filter(&mut placeholders, filter, older)?;
-        let projection = write::read_projection(&mut placeholders, projection, attributes)?;
+        let projection_shown = write::read_projection(&mut placeholders, projection, attributes)?;
         placeholders.finish()?;
+        let count_only = page::check_select(select, projection, attributes)?;
+        let segment = check_segment(input.segment, input.total_segments)?;
         let options = PageOptions {
             limit: page::limit(input.limit),
             consistent: input.consistent_read.unwrap_or(false),
             start: input.exclusive_start_key,
             filter,
-            projection,
+            projection: projection_shown,
             count_only,
             consumed,
         };
@@ -154,6 +154,8 @@ impl Scan {
         if let (Some(start), Some(segment)) = (&start_after, self.segment) {
             check_start(start, interval, segment)?;
         }
+        self.options.check_projection(record)?;
+        self.options.check_filter_paths(record)?;
         let first = start_after.as_ref().map_or(interval.first, |start| start.hash);
         let rest = ScanPlan {
             table: record.id,

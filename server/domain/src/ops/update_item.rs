@@ -116,6 +116,8 @@ impl UpdateItem {
                  the key"
             )));
         }
+        keys::check_scalar(record, update.paths())?;
+        self.options.check_condition(record)?;
         Ok(CommandBody::Write(self.options.command(record, key, Action::Update(update))))
     }
 

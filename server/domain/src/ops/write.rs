@@ -39,6 +39,11 @@ impl WriteOptions {
         }
     }
 
+    /// The condition may not lead into the table's key.
+    pub(super) fn check_condition(&self, record: &TableRecord) -> Result<(), OpError> {
+        keys::check_scalar(record, self.condition.iter().flat_map(Condition::paths))
+    }
+
     /// The answer to the command's reply.
     pub(super) fn shape(&self, table: &TableRef, reply: ReplyBody) -> Result<WriteOutput, OpError> {
         let written = match reply {
@@ -83,21 +88,20 @@ pub(super) fn check_fault(fault: ValueFault) -> Result<(), OpError> {
     fault.map_or(Ok(()), Err)
 }
 
-/// The request's placeholders, to read its expressions with. A fault of values comes after what is wrong with the
-/// combination of parameters, and before the expressions: those would only miss the value that was refused.
+/// The request's placeholders, to read its expressions with. In the service's order: maps that nothing can use, a fault
+/// of the values of items and keys, the maps' keys, a fault of the maps' values; the expressions would only miss those.
 pub(super) fn placeholders<'r>(
     names: Option<&'r Names>,
     values: Option<&'r Values>,
     fault: ValueFault,
     expressions: &[(ExpressionKind, bool)],
 ) -> Result<Placeholders<'r>, OpError> {
-    if expressions.iter().any(|(_, present)| *present) {
-        check_fault(fault)?;
-        return Placeholders::new(names, values, expressions);
+    Placeholders::check_use(names, values, expressions)?;
+    if fault.as_ref().is_some_and(Placeholders::is_invalid_value) {
+        Placeholders::new(names, values, expressions)?;
     }
-    let placeholders = Placeholders::new(names, values, expressions)?;
     check_fault(fault)?;
-    Ok(placeholders)
+    Placeholders::new(names, values, expressions)
 }
 
 /// Reads a `ConditionExpression`, where there is one, or `Expected`. There are never both.

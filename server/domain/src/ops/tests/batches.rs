@@ -144,7 +144,7 @@ fn writes_that_need_no_table_to_be_refused() {
         ),
         (
             write(vec![("orders", vec![WriteRequestInput::default()])]),
-            "Supplied WriteRequest is empty, must contain exactly one of the supported requests".to_owned(),
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes".to_owned(),
         ),
         (
             write(vec![("orders", vec![WriteRequestInput { put: Some(None), delete: None }])]),
@@ -162,7 +162,7 @@ fn writes_that_need_no_table_to_be_refused() {
     }
     let both = WriteRequestInput { put: Some(Some(key(1))), delete: Some(Some(key(2))) };
     let text = refused(BatchWriteItem::parse(write(vec![("orders", vec![both])])));
-    assert!(text.ends_with("must contain exactly one of the supported requests"));
+    assert!(text.ends_with("must contain exactly one of the supported datatypes"));
 }
 
 #[test]

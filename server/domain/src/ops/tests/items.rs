@@ -120,8 +120,12 @@ fn constraints_rank_before_values_and_values_before_expressions() {
 fn a_refused_expression_value_is_not_told_as_missing() {
     let fault = Some(value_rules::in_expression_values(&value_rules::empty_value(), ":v"));
     let expected = fault.clone().expect("just made").message().to_owned();
-    let input =
-        || PutItemInput { expression_attribute_values: Some(item([])), value_fault: fault.clone(), ..put() };
+    let values = item([(":v", AttributeValue::Null)]);
+    let input = || PutItemInput {
+        expression_attribute_values: Some(values.clone()),
+        value_fault: fault.clone(),
+        ..put()
+    };
     let with_use = PutItemInput { condition_expression: text("a = :v"), ..input() };
     assert_eq!(refused(PutItem::parse(with_use)), expected);
     assert_eq!(

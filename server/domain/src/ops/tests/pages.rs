@@ -51,7 +51,7 @@ fn queries_that_need_no_table_to_be_refused() {
         ),
         (
             QueryInput { select: text("COUNT"), projection_expression: text("a"), ..query() },
-            "Cannot specify the ProjectionExpression when choosing to get COUNT",
+            "Cannot specify the ProjectionExpression when choosing to get only the Count",
         ),
         (
             QueryInput { select: text("ALL_PROJECTED_ATTRIBUTES"), ..query() },
