@@ -10,6 +10,7 @@ use crate::connection::{Nodes, Settings};
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::items::{BatchGet, BatchGot, BatchWrite, BatchWritten, Delete, Get, Got, Put, Update, Written};
 use crate::pages::{Page, Query, Scan};
+use crate::statements::{Rows, Statement};
 use crate::tables::{CreateTable, Table, TableNames, TableStatus, UpdateTable};
 
 /// How often a table that is being made is asked for.
@@ -85,6 +86,11 @@ impl Client {
     /// Writes many items.
     pub async fn batch_write(&self, batch: BatchWrite) -> Result<BatchWritten> {
         BatchWritten::of(self.nodes.call(batch.message()).await?)
+    }
+
+    /// Executes a PartiQL statement. Whether it reads is for the server to tell, so it is never made twice in doubt.
+    pub async fn execute(&self, statement: Statement) -> Result<Rows> {
+        Rows::of(self.nodes.call(statement.message()).await?)
     }
 
     /// Creates a table. It is usable once it is active: see [`Client::wait_until_active`].

@@ -18,7 +18,8 @@ pub fn map_out(map: Map) -> BTreeMap<String, proto::AttributeValue> {
     map.into_iter().map(|(name, value)| (name, value_out(value))).collect()
 }
 
-fn value_out(value: AttributeValue) -> proto::AttributeValue {
+/// A value as a message.
+pub fn value_out(value: AttributeValue) -> proto::AttributeValue {
     let value = match value {
         AttributeValue::S(text) => Value::S(text),
         AttributeValue::N(number) => Value::N(number.to_string()),

@@ -158,6 +158,8 @@ fn answered(exception: &str, code: Code, reads: bool) -> (ErrorKind, Retry) {
             (ErrorKind::ConditionFailed, Retry::Pointless)
         }
         Code::FailedPrecondition => (ErrorKind::InUse, Retry::Pointless),
+        // An INSERT is a put whose condition is that there is no item.
+        Code::AlreadyExists => (ErrorKind::ConditionFailed, Retry::Pointless),
         // Too many tables or tags: a wait does not help.
         Code::ResourceExhausted if exception == "LimitExceededException" => {
             (ErrorKind::LimitExceeded, Retry::Pointless)

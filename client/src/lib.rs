@@ -49,6 +49,7 @@ mod items;
 mod pages;
 mod retry;
 mod rpc;
+mod statements;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -60,5 +61,6 @@ pub use items::{
     BatchGet, BatchGot, BatchWrite, BatchWritten, Capacity, Delete, Get, Got, Put, Returning, Update, Written,
 };
 pub use pages::{Page, Query, Scan};
+pub use statements::{Rows, Statement};
 pub use tables::{CreateTable, Table, TableNames, TableStatus, UpdateTable};
 pub use trilith_values::{AttributeValue, Item, KeyType, Map, Number};

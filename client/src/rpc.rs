@@ -46,6 +46,7 @@ calls! {
     scan(ScanRequest) -> ScanResponse, reads true;
     batch_get_item(BatchGetItemRequest) -> BatchGetItemResponse, reads true;
     batch_write_item(BatchWriteItemRequest) -> BatchWriteItemResponse, reads false;
+    execute_statement(ExecuteStatementRequest) -> ExecuteStatementResponse, reads false;
     create_table(CreateTableRequest) -> CreateTableResponse, reads false;
     describe_table(DescribeTableRequest) -> DescribeTableResponse, reads true;
     list_tables(ListTablesRequest) -> ListTablesResponse, reads true;

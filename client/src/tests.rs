@@ -91,6 +91,8 @@ by_script! {
     scan(ScanRequest) -> ScanResponse;
     batch_get_item(BatchGetItemRequest) -> BatchGetItemResponse;
     batch_write_item(BatchWriteItemRequest) -> BatchWriteItemResponse;
+    execute_statement(ExecuteStatementRequest) -> ExecuteStatementResponse;
+    batch_execute_statement(BatchExecuteStatementRequest) -> BatchExecuteStatementResponse;
     create_table(CreateTableRequest) -> CreateTableResponse;
     list_tables(ListTablesRequest) -> ListTablesResponse;
     delete_table(DeleteTableRequest) -> DeleteTableResponse;

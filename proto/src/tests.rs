@@ -21,7 +21,7 @@ fn every_call_of_every_service_is_described() {
         .collect();
     calls.sort();
     let expected =
-        [("trilith.admin.v1.Admin", 4), ("trilith.cluster.v1.Peer", 1), ("trilith.data.v1.Data", 31)];
+        [("trilith.admin.v1.Admin", 4), ("trilith.cluster.v1.Peer", 1), ("trilith.data.v1.Data", 33)];
     assert_eq!(calls, expected.map(|(name, count)| (name.to_owned(), count)));
     assert_eq!(data::v1::data_server::SERVICE_NAME, "trilith.data.v1.Data");
 }
@@ -90,6 +90,17 @@ fn thirty_two_levels_fit_everywhere() {
             request: Some(write_request::Request::PutItem(nested(32))),
             ..Default::default()
         }],
+        ..Default::default()
+    });
+    fits(BatchExecuteStatementRequest {
+        statements: vec![BatchStatementRequest {
+            parameters: nested(32).attributes.into_values().collect(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    });
+    fits(BatchExecuteStatementResponse {
+        responses: vec![BatchStatementResponse { error_item: item(), ..Default::default() }],
         ..Default::default()
     });
     fits(BatchGetItemResponse {

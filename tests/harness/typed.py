@@ -138,6 +138,14 @@ def _tables_of_items(found):
     return {"Responses": tables, **found}
 
 
+def _statements(found):
+    for one in found.get("Responses", []):
+        error = {name: one.pop(f"Error{name}") for name in ("Code", "Message", "Item") if f"Error{name}" in one}
+        if error:
+            one["Error"] = error
+    return found
+
+
 def _continuous_backups(found):
     recovery = {"PointInTimeRecoveryStatus": found.pop("PointInTimeRecoveryStatus")}
     return {"ContinuousBackupsDescription": {**found, "PointInTimeRecoveryDescription": recovery}}
@@ -149,6 +157,7 @@ REQUESTS = {"BatchWriteItem": _flat_writes}
 ANSWERS = {
     "BatchWriteItem": _tables_of_writes,
     "BatchGetItem": _tables_of_items,
+    "BatchExecuteStatement": _statements,
     "DescribeTimeToLive": lambda found: {"TimeToLiveDescription": found},
     "DescribeContinuousBackups": _continuous_backups,
     "DescribeTableReplicaAutoScaling": lambda found: {"TableAutoScalingDescription": found},

@@ -20,6 +20,8 @@ pub enum OpError {
         /// The item as it was, when `ReturnValuesOnConditionCheckFailure` is `ALL_OLD` and the item exists.
         item: Option<Item>,
     },
+    /// An `INSERT` of an item that is there already. `DuplicateItemException`.
+    DuplicateItem,
     /// No such table (or tagged resource). `ResourceNotFoundException`.
     ResourceNotFound(String),
     /// No such table, as the backup operations say it. `TableNotFoundException`.
@@ -56,6 +58,7 @@ impl OpError {
             Self::Validation(_) => "ValidationException",
             Self::Serialization(_) => "SerializationException",
             Self::ConditionalCheckFailed { .. } => "ConditionalCheckFailedException",
+            Self::DuplicateItem => "DuplicateItemException",
             Self::ResourceNotFound(_) => "ResourceNotFoundException",
             Self::TableNotFound(_) => "TableNotFoundException",
             Self::PolicyNotFound(_) => "PolicyNotFoundException",
@@ -86,6 +89,7 @@ impl OpError {
             | Self::Internal(text)
             | Self::Unavailable(text) => text,
             Self::ConditionalCheckFailed { .. } => "The conditional request failed",
+            Self::DuplicateItem => "Duplicate primary key exists in table",
             Self::UnknownOperation => "",
         }
     }

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod machine;
 pub mod node_key;
 pub mod ops;
+pub mod partiql;
 pub mod read;
 pub mod schema;
 pub mod time;

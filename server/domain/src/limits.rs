@@ -29,6 +29,12 @@ pub const BATCH_GET_KEYS_MAX: usize = 100;
 pub const BATCH_WRITE_REQUESTS_MAX: usize = 25;
 /// Bytes of items that a batch answers or takes (15): 16 MB.
 pub const BATCH_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Longest PartiQL statement in characters (15).
+pub const STATEMENT_MAX: usize = 8192;
+/// Statements in a BatchExecuteStatement (1).
+pub const BATCH_STATEMENTS_MAX: usize = 25;
+/// Longest `NextToken` of a statement in characters (1).
+pub const NEXT_TOKEN_MAX: usize = 32_768;
 /// Segments of a parallel scan (4.9).
 pub const SEGMENTS_MAX: i64 = 1_000_000;
 /// Names in a page of ListTables (15).

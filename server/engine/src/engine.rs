@@ -70,6 +70,12 @@ impl Engine {
             Op::Scan(scan) => Output::Scan(self.scan(on(&scan.table), scan).await?),
             Op::BatchGetItem(batch) => Output::BatchGetItem(self.batch_get(caller, op, batch).await?),
             Op::BatchWriteItem(batch) => Output::BatchWriteItem(self.batch_write(caller, op, batch).await?),
+            Op::ExecuteStatement(execute) => {
+                Output::ExecuteStatement(self.execute_statement(on(execute.table()), execute).await?)
+            }
+            Op::BatchExecuteStatement(batch) => {
+                Output::BatchExecuteStatement(self.batch_execute_statement(caller, op, batch).await)
+            }
             Op::TagResource(tag) => {
                 self.tag(on(&tag.table), tag).await?;
                 Output::TagResource

@@ -72,6 +72,8 @@ data_service! {
     scan Scan(ScanRequest) -> ScanResponse;
     batch_get_item BatchGetItem(BatchGetItemRequest) -> BatchGetItemResponse;
     batch_write_item BatchWriteItem(BatchWriteItemRequest) -> BatchWriteItemResponse;
+    execute_statement ExecuteStatement(ExecuteStatementRequest) -> ExecuteStatementResponse;
+    batch_execute_statement BatchExecuteStatement(BatchExecuteStatementRequest) -> BatchExecuteStatementResponse;
     create_table CreateTable(CreateTableRequest) -> CreateTableResponse;
     describe_table DescribeTable(DescribeTableRequest) -> DescribeTableResponse;
     list_tables ListTables(ListTablesRequest) -> ListTablesResponse;

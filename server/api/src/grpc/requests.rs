@@ -7,16 +7,18 @@
 use std::collections::BTreeMap;
 
 use trilith_domain::OpError;
+use trilith_domain::ops::batch_execute_statement::StatementInput;
 use trilith_domain::ops::types::{
     AttributeDefinition, KeySchemaElement, KeysAndAttributes, NotBuilt, OnDemandThroughput, TableInput, Tag,
-    ThroughputInput, WarmThroughputInput, WriteRequestInput,
+    ThroughputInput, ValueFault, WarmThroughputInput, WriteRequestInput,
 };
 use trilith_domain::ops::{
-    BatchGetItem, BatchGetItemInput, BatchWriteItem, BatchWriteItemInput, CreateTable, CreateTableInput,
-    DeleteItem, DeleteItemInput, DeleteTable, DescribeContinuousBackups, DescribeContributorInsights,
-    DescribeContributorInsightsInput, DescribeEndpoints, DescribeEndpointsInput,
-    DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable, DescribeTableReplicaAutoScaling,
-    DescribeTimeToLive, GetItem, GetItemInput, GetResourcePolicy, GetResourcePolicyInput, ListBackups,
+    BatchExecuteStatement, BatchExecuteStatementInput, BatchGetItem, BatchGetItemInput, BatchWriteItem,
+    BatchWriteItemInput, CreateTable, CreateTableInput, DeleteItem, DeleteItemInput, DeleteTable,
+    DescribeContinuousBackups, DescribeContributorInsights, DescribeContributorInsightsInput,
+    DescribeEndpoints, DescribeEndpointsInput, DescribeKinesisStreamingDestination, DescribeLimits,
+    DescribeTable, DescribeTableReplicaAutoScaling, DescribeTimeToLive, ExecuteStatement,
+    ExecuteStatementInput, GetItem, GetItemInput, GetResourcePolicy, GetResourcePolicyInput, ListBackups,
     ListBackupsInput, ListBulkOperations, ListBulkOperationsInput, ListContributorInsights,
     ListContributorInsightsInput, ListExports, ListExportsInput, ListGlobalTables, ListGlobalTablesInput,
     ListImports, ListImportsInput, ListStreams, ListStreamsInput, ListTables, ListTablesInput,
@@ -25,6 +27,7 @@ use trilith_domain::ops::{
     UpdateTable, UpdateTableInput,
 };
 use trilith_proto::data::v1 as proto;
+use trilith_values::AttributeValue;
 
 use super::convert::{Values, list, map, name_of, required};
 
@@ -373,6 +376,56 @@ impl Ask for proto::BatchWriteItemRequest {
             value_fault: values.fault(),
         };
         BatchWriteItem::parse(input).map(Op::BatchWriteItem)
+    }
+}
+
+// --------------------------------------------------------------------------------------------------------- statements
+
+/// The parameters of a statement, and the first fault met in them.
+fn parameters(sent: Vec<proto::AttributeValue>) -> (Option<Vec<AttributeValue>>, ValueFault) {
+    let mut values = Values::default();
+    let made = sent.into_iter().map(|value| values.value(value, 0)).collect();
+    (list(made), values.fault())
+}
+
+impl Ask for proto::ExecuteStatementRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let (parameters, value_fault) = parameters(self.parameters);
+        let input = ExecuteStatementInput {
+            statement: required(self.statement),
+            parameters,
+            consistent_read: self.consistent_read,
+            next_token: self.next_token,
+            return_consumed_capacity: consumed(self.return_consumed_capacity),
+            limit: self.limit,
+            return_values_on_condition_check_failure: on_failure(
+                self.return_values_on_condition_check_failure,
+            ),
+            value_fault,
+        };
+        ExecuteStatement::parse(input).map(|op| Op::ExecuteStatement(Box::new(op)))
+    }
+}
+
+impl Ask for proto::BatchExecuteStatementRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let statement = |sent: proto::BatchStatementRequest| {
+            let (parameters, value_fault) = parameters(sent.parameters);
+            StatementInput {
+                statement: required(sent.statement),
+                parameters,
+                consistent_read: sent.consistent_read,
+                return_values_on_condition_check_failure: on_failure(
+                    sent.return_values_on_condition_check_failure,
+                ),
+                value_fault,
+            }
+        };
+        let input = BatchExecuteStatementInput {
+            statements: list(self.statements.into_iter().map(statement).collect()),
+            return_consumed_capacity: consumed(self.return_consumed_capacity),
+        };
+        BatchExecuteStatement::parse(input).map(Op::BatchExecuteStatement)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Answers: from the operation's output to its message.
 
+use trilith_domain::ops::batch_execute_statement::StatementOutput;
 use trilith_domain::ops::types::{
     AttributeDefinition, BillingModeSummary, KeySchemaElement, KeysAndAttributes, OnDemandThroughput,
     TableClassSummary, Tag, ThroughputDescription, WarmThroughputDescription, WriteRequest,
@@ -80,6 +81,16 @@ answers! {
             .into_iter()
             .flat_map(|(table, requests)| requests.into_iter().map(move |request| unwritten(&table, request)))
             .collect(),
+        consumed_capacity: batch.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
+    };
+    ExecuteStatementResponse: ExecuteStatement(executed) => Self {
+        items: items(executed.items),
+        next_token: executed.next_token,
+        consumed_capacity: executed.consumed_capacity.map(capacity_out),
+        last_evaluated_key: executed.last_evaluated_key.map(item_out),
+    };
+    BatchExecuteStatementResponse: BatchExecuteStatement(batch) => Self {
+        responses: batch.responses.into_iter().map(statement).collect(),
         consumed_capacity: batch.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
     };
     TagResourceResponse: TagResource => Self {};
@@ -166,6 +177,20 @@ fn unwritten(table: &str, request: WriteRequest) -> proto::WriteRequest {
         WriteRequest::Delete(key) => Request::DeleteKey(item_out(key)),
     };
     proto::WriteRequest { table_name: table.to_owned(), request: Some(request) }
+}
+
+fn statement(output: StatementOutput) -> proto::BatchStatementResponse {
+    let (code, message, item) = match output.error {
+        Some(error) => (Some(error.code.to_owned()), Some(error.message), error.item),
+        None => (None, None, None),
+    };
+    proto::BatchStatementResponse {
+        error_code: code,
+        error_message: message,
+        error_item: item.map(item_out),
+        table_name: output.table_name,
+        item: output.item.map(item_out),
+    }
 }
 
 fn description(table: TableDescription) -> proto::TableDescription {

@@ -40,6 +40,7 @@ pub fn code(error: &OpError) -> Code {
     match error {
         OpError::Validation(_) | OpError::Serialization(_) => Code::InvalidArgument,
         OpError::ConditionalCheckFailed { .. } | OpError::ResourceInUse(_) => Code::FailedPrecondition,
+        OpError::DuplicateItem => Code::AlreadyExists,
         OpError::ResourceNotFound(_) | OpError::TableNotFound(_) | OpError::PolicyNotFound(_) => {
             Code::NotFound
         }
@@ -139,6 +140,7 @@ mod tests {
             (OpError::Validation(text()), Code::InvalidArgument, false),
             (OpError::Serialization(text()), Code::InvalidArgument, false),
             (OpError::ConditionalCheckFailed { item: None }, Code::FailedPrecondition, false),
+            (OpError::DuplicateItem, Code::AlreadyExists, false),
             (OpError::ResourceNotFound(text()), Code::NotFound, false),
             (OpError::TableNotFound(text()), Code::NotFound, false),
             (OpError::PolicyNotFound(text()), Code::NotFound, false),

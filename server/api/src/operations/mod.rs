@@ -12,12 +12,12 @@ pub mod names;
 
 use trilith_domain::OpError;
 use trilith_domain::ops::{
-    BatchGetItem, BatchWriteItem, CreateTable, DeleteItem, DeleteTable, DescribeContinuousBackups,
-    DescribeContributorInsights, DescribeEndpoints, DescribeEndpointsInput,
+    BatchExecuteStatement, BatchGetItem, BatchWriteItem, CreateTable, DeleteItem, DeleteTable,
+    DescribeContinuousBackups, DescribeContributorInsights, DescribeEndpoints, DescribeEndpointsInput,
     DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable, DescribeTableReplicaAutoScaling,
-    DescribeTimeToLive, GetItem, GetResourcePolicy, ListBackups, ListBulkOperations, ListContributorInsights,
-    ListExports, ListGlobalTables, ListImports, ListStreams, ListTables, ListTagsOfResource, Op, PutItem,
-    Query, Scan, TagResource, UntagResource, UpdateItem, UpdateTable,
+    DescribeTimeToLive, ExecuteStatement, GetItem, GetResourcePolicy, ListBackups, ListBulkOperations,
+    ListContributorInsights, ListExports, ListGlobalTables, ListImports, ListStreams, ListTables,
+    ListTagsOfResource, Op, PutItem, Query, Scan, TagResource, UntagResource, UpdateItem, UpdateTable,
 };
 
 use crate::json::ops::Nothing;
@@ -105,6 +105,11 @@ static OPERATIONS: &[Operation] = &[
     row!(Scan, DynamoDb, Read),
     row!(BatchGetItem, DynamoDb, Read),
     row!(BatchWriteItem, DynamoDb, Write),
+    // A statement may do either; it is counted as the heavier.
+    row!(ExecuteStatement, DynamoDb, Write, |body, _| {
+        ExecuteStatement::parse(read(body)?).map(|op| Op::ExecuteStatement(Box::new(op)))
+    }),
+    row!(BatchExecuteStatement, DynamoDb, Write),
     row!(CreateTable, DynamoDb, Control, |body, _| {
         CreateTable::parse(read(body)?).map(|op| Op::CreateTable(Box::new(op)))
     }),

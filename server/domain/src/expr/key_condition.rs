@@ -54,6 +54,19 @@ pub struct BoundKeyCondition {
 }
 
 impl<V> RangeTest<V> {
+    /// The values that it compares with.
+    pub(crate) fn values(&self) -> Vec<&V> {
+        match self {
+            Self::Eq(value)
+            | Self::Lt(value)
+            | Self::Le(value)
+            | Self::Gt(value)
+            | Self::Ge(value)
+            | Self::BeginsWith(value) => vec![value],
+            Self::Between(low, high) => vec![low, high],
+        }
+    }
+
     /// The same test over other values.
     fn try_map<W, E>(self, mut map: impl FnMut(V) -> Result<W, E>) -> Result<RangeTest<W>, E> {
         Ok(match self {

@@ -51,6 +51,7 @@ use std::fmt;
 pub use ast::{Action, Comparator, Condition, Operand, SetValue, Test, Update, ValueType};
 pub use key_condition::{BoundKeyCondition, KeyCondition, RangeTest};
 pub use names::Placeholders;
+pub(crate) use parse::{bounds_fault, path_clash};
 pub use path::{Path, Segment};
 pub use project::{Projection, updated_view};
 pub use reserved::is_reserved;

@@ -13,6 +13,8 @@
 mod condition;
 mod update;
 
+pub(crate) use condition::bounds_fault;
+
 use std::collections::BTreeMap;
 
 use trilith_values::AttributeValue;
@@ -519,20 +521,27 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
         for path in paths {
             let same_attribute = earlier.entry(path.root()).or_default();
             for other in same_attribute.iter() {
-                let (fault, what) = match other.clash(path) {
-                    Some(Clash::Overlap) => (Fault::Overlap, "overlap"),
-                    Some(Clash::Conflict) => (Fault::Conflict, "conflict"),
+                let fault = match other.clash(path) {
+                    Some(Clash::Overlap) => Fault::Overlap,
+                    Some(Clash::Conflict) => Fault::Conflict,
                     None => continue,
                 };
-                self.note(fault, || {
-                    format!(
-                        "Two document paths {what} with each other; must remove or rewrite one of these paths; path one: {other}, path two: {path}"
-                    )
-                });
+                self.note(fault, || path_clash(other, path).unwrap_or_default());
             }
             same_attribute.push(path);
         }
     }
+}
+
+/// How two paths of one expression get in each other's way, in the service's words.
+pub(crate) fn path_clash(one: &Path, two: &Path) -> Option<String> {
+    let what = match one.clash(two)? {
+        Clash::Overlap => "overlap",
+        Clash::Conflict => "conflict",
+    };
+    Some(format!(
+        "Two document paths {what} with each other; must remove or rewrite one of these paths; path one: {one}, path two: {two}"
+    ))
 }
 
 const REDUNDANT_PARENTHESES: &str = "The expression has redundant parentheses;";

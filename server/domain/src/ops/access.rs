@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::OpError;
+use crate::partiql::lower::Prepared;
 
 /// One thing that an operation does to one resource: what a policy allows or denies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ impl Op {
             Self::Scan(_) => "Scan",
             Self::BatchGetItem(_) => "BatchGetItem",
             Self::BatchWriteItem(_) => "BatchWriteItem",
+            Self::ExecuteStatement(_) => "ExecuteStatement",
+            Self::BatchExecuteStatement(_) => "BatchExecuteStatement",
             Self::TagResource(_) => "TagResource",
             Self::UntagResource(_) => "UntagResource",
             Self::ListTagsOfResource(_) => "ListTagsOfResource",
@@ -74,6 +77,8 @@ impl Op {
             Self::Scan(op) => vec![&op.table],
             Self::BatchGetItem(op) => op.tables.iter().map(|part| &part.table).collect(),
             Self::BatchWriteItem(op) => op.tables.iter().map(|part| &part.table).collect(),
+            Self::ExecuteStatement(op) => vec![op.table()],
+            Self::BatchExecuteStatement(op) => op.tables(),
             Self::TagResource(op) => vec![&op.table],
             Self::UntagResource(op) => vec![&op.table],
             Self::ListTagsOfResource(op) => vec![&op.table],
@@ -104,7 +109,12 @@ impl Op {
             matches!(self, Self::ListBackups(_) | Self::ListContributorInsights(_) | Self::ListStreams(_));
         let tables = if listing { Vec::new() } else { self.tables() };
         let on = |table| Access { action, resource: Resource::Table(table) };
-        let mut access: Vec<_> = tables.into_iter().map(on).collect();
+        let mut access: Vec<_> = match self {
+            // A statement is allowed by what it does.
+            Self::ExecuteStatement(op) => vec![op.prepared.access()],
+            Self::BatchExecuteStatement(op) => op.statements.iter().flatten().map(Prepared::access).collect(),
+            _ => tables.into_iter().map(on).collect(),
+        };
         if access.is_empty() {
             access.push(Access { action, resource: Resource::Any });
         }
@@ -126,7 +136,11 @@ impl Op {
             | Self::Query(_)
             | Self::Scan(_)
             | Self::BatchGetItem(_)
-            | Self::BatchWriteItem(_) => OpError::ResourceNotFound("Requested resource not found".to_owned()),
+            | Self::BatchWriteItem(_)
+            | Self::ExecuteStatement(_)
+            | Self::BatchExecuteStatement(_) => {
+                OpError::ResourceNotFound("Requested resource not found".to_owned())
+            }
             Self::TagResource(_)
             | Self::UntagResource(_)
             | Self::ListTagsOfResource(_)
@@ -186,6 +200,8 @@ into_op!(Query, boxed);
 into_op!(Scan);
 into_op!(BatchGetItem);
 into_op!(BatchWriteItem);
+into_op!(ExecuteStatement, boxed);
+into_op!(BatchExecuteStatement);
 into_op!(TagResource);
 into_op!(UntagResource);
 into_op!(ListTagsOfResource);

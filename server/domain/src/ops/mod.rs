@@ -13,6 +13,7 @@
 
 mod access;
 pub mod backups;
+pub mod batch_execute_statement;
 pub mod batch_get_item;
 pub mod batch_write_item;
 pub mod catalog_answer;
@@ -23,6 +24,7 @@ pub mod delete_table;
 pub mod describe_endpoints;
 pub mod describe_limits;
 pub mod describe_table;
+pub mod execute_statement;
 pub mod get_item;
 pub mod global_tables;
 mod keys;
@@ -51,7 +53,7 @@ pub mod value_rules;
 pub mod write;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -59,6 +61,9 @@ pub use access::{Access, Resource};
 pub use backups::{
     DescribeContinuousBackups, DescribeContinuousBackupsInput, DescribeContinuousBackupsOutput, ListBackups,
     ListBackupsInput,
+};
+pub use batch_execute_statement::{
+    BatchExecuteStatement, BatchExecuteStatementInput, BatchExecuteStatementOutput,
 };
 pub use batch_get_item::{BatchGetItem, BatchGetItemInput, BatchGetItemOutput};
 pub use batch_write_item::{BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput};
@@ -72,6 +77,7 @@ pub use delete_table::{DeleteTable, DeleteTableInput};
 pub use describe_endpoints::{DescribeEndpoints, DescribeEndpointsInput, DescribeEndpointsOutput};
 pub use describe_limits::{DescribeLimits, DescribeLimitsOutput};
 pub use describe_table::{DescribeTable, DescribeTableInput};
+pub use execute_statement::{ExecuteStatement, ExecuteStatementInput, ExecuteStatementOutput};
 pub use get_item::{GetItem, GetItemInput, GetItemOutput};
 pub use global_tables::{
     DescribeTableReplicaAutoScaling, DescribeTableReplicaAutoScalingInput,
@@ -128,6 +134,10 @@ pub enum Op {
     BatchGetItem(BatchGetItem),
     /// BatchWriteItem.
     BatchWriteItem(BatchWriteItem),
+    /// ExecuteStatement.
+    ExecuteStatement(Box<ExecuteStatement>),
+    /// BatchExecuteStatement.
+    BatchExecuteStatement(BatchExecuteStatement),
     /// TagResource.
     TagResource(TagResource),
     /// UntagResource.
@@ -208,6 +218,10 @@ pub enum Output {
     BatchGetItem(BatchGetItemOutput),
     /// What was not done.
     BatchWriteItem(BatchWriteItemOutput),
+    /// Items, and where to go on.
+    ExecuteStatement(ExecuteStatementOutput),
+    /// An answer for each statement.
+    BatchExecuteStatement(BatchExecuteStatementOutput),
     /// Nothing: an empty body.
     TagResource,
     /// Nothing: an empty body.

@@ -88,6 +88,15 @@ impl PutItem {
         Ok(Self { table: table.expect(CHECKED), item, options })
     }
 
+    /// As a statement means it.
+    ///
+    /// # Errors
+    /// For an item that is none, whatever its table.
+    pub(crate) fn of_statement(table: TableRef, item: Item, options: WriteOptions) -> Result<Self, OpError> {
+        keys::check_item(&item)?;
+        Ok(Self { table, item, options })
+    }
+
     /// The command for this table.
     pub fn bind(&self, record: &TableRecord) -> Result<CommandBody, OpError> {
         keys::check_usable(record)?;

@@ -56,6 +56,17 @@ pub struct QueryInput {
     pub value_fault: ValueFault,
 }
 
+/// How a query's filter came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FilterForm {
+    /// As `FilterExpression`.
+    Expression,
+    /// As `QueryFilter`, of which one message speaks in other words.
+    Legacy,
+    /// In a statement, whose one clause holds conditions on the key too.
+    Statement,
+}
+
 /// Query, parsed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
@@ -65,8 +76,8 @@ pub struct Query {
     pub key_condition: KeyCondition,
     /// Ascending.
     pub forward: bool,
-    /// Whether the filter came as `QueryFilter`, of which one message speaks in other words.
-    legacy_filter: bool,
+    /// How the filter came, which decides whether it may speak of the key.
+    filter_form: FilterForm,
     /// What the page shows.
     pub options: PageOptions,
 }
@@ -113,7 +124,7 @@ impl Query {
                 (ExpressionKind::Projection, projection.is_some()),
             ],
         )?;
-        let legacy_filter = older.is_present();
+        let filter_form = if older.is_present() { FilterForm::Legacy } else { FilterForm::Expression };
         if key_text.is_none() && key_conditions.is_none() {
             return Err(no_key_condition());
         }
@@ -136,7 +147,17 @@ impl Query {
             consumed,
         };
         let forward = input.scan_index_forward.unwrap_or(true);
-        Ok(Self { table: table.expect(CHECKED), key_condition, forward, legacy_filter, options })
+        Ok(Self { table: table.expect(CHECKED), key_condition, forward, filter_form, options })
+    }
+
+    /// As a statement means it.
+    pub(crate) fn of_statement(
+        table: TableRef,
+        key_condition: KeyCondition,
+        forward: bool,
+        options: PageOptions,
+    ) -> Self {
+        Self { table, key_condition, forward, filter_form: FilterForm::Statement, options }
     }
 
     /// The plan for this table.
@@ -169,7 +190,11 @@ impl Query {
     fn check_filter(&self, record: &TableRecord, filter: &Condition) -> Result<(), OpError> {
         let key = filter.paths().map(|path| path.root()).find(|name| keys::is_key_attribute(record, name));
         let Some(name) = key else { return Ok(()) };
-        let what = if self.legacy_filter { "QueryFilter" } else { "Filter Expression" };
+        let what = match self.filter_form {
+            FilterForm::Expression => "Filter Expression",
+            FilterForm::Legacy => "QueryFilter",
+            FilterForm::Statement => return Ok(()),
+        };
         Err(OpError::Validation(format!(
             "{what} can only contain non-primary key attributes: Primary key attribute: {name}"
         )))

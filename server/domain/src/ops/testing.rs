@@ -14,7 +14,7 @@ use crate::time::Stamp;
 pub(super) const NOW: Stamp = Stamp(1_795_262_400_000_000);
 
 /// An active on-demand table `t` with the key `pk` (S) and `sk` (N), over two shards.
-pub(super) fn table() -> TableRecord {
+pub(crate) fn table() -> TableRecord {
     let key = |name: &str, kind| KeyAttribute { name: name.to_owned(), kind };
     TableRecord {
         id: TableId(9),

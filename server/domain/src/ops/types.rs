@@ -135,6 +135,17 @@ pub struct ConsumedCapacity {
     pub table: Option<HalfUnits>,
 }
 
+impl ConsumedCapacity {
+    /// Adds what another operation on the same table was charged for.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.capacity_units = self.capacity_units + other.capacity_units;
+        self.table = match (self.table, other.table) {
+            (Some(one), Some(two)) => Some(one + two),
+            (one, two) => one.or(two),
+        };
+    }
+}
+
 /// `ReturnConsumedCapacity`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReturnConsumed {

@@ -104,6 +104,11 @@ impl UpdateItem {
         Ok(Self { table: table.expect(CHECKED), key: input.key.expect(CHECKED), update, legacy, options })
     }
 
+    /// As a statement means it.
+    pub(crate) fn of_statement(table: TableRef, key: Item, update: Update, options: WriteOptions) -> Self {
+        Self { table, key, update: Some(update), legacy: false, options }
+    }
+
     /// The command for this table. Key attributes cannot be updated.
     pub fn bind(&self, record: &TableRecord) -> Result<CommandBody, OpError> {
         let key = write::bind_key(record, &self.key)?;

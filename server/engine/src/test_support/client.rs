@@ -69,5 +69,12 @@ impl Client {
     call!(scan, Scan, ScanInput, PageOutput);
     call!(batch_get_item, BatchGetItem, BatchGetItemInput, BatchGetItemOutput);
     call!(batch_write_item, BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput);
+    call!(execute_statement, ExecuteStatement, ExecuteStatementInput, ExecuteStatementOutput);
+    call!(
+        batch_execute_statement,
+        BatchExecuteStatement,
+        BatchExecuteStatementInput,
+        BatchExecuteStatementOutput
+    );
     call!(list_tags, ListTagsOfResource, ListTagsOfResourceInput, ListTagsOfResourceOutput);
 }

@@ -5,6 +5,7 @@ mod batch;
 mod features;
 mod items;
 mod pages;
+mod statements;
 mod tables;
 mod tags;
 
@@ -42,6 +43,8 @@ fn members(output: &Output, out: &mut Writer) {
         Output::Query(page) | Output::Scan(page) => pages::members(page, out),
         Output::BatchGetItem(batch) => batch::get_members(batch, out),
         Output::BatchWriteItem(batch) => batch::write_members(batch, out),
+        Output::ExecuteStatement(executed) => statements::members(executed, out),
+        Output::BatchExecuteStatement(batch) => statements::batch_members(batch, out),
         Output::TagResource | Output::UntagResource => {}
         Output::ListTagsOfResource(list) => tags::list_members(list, out),
         Output::DescribeLimits(limits) => tables::limits_members(limits, out),

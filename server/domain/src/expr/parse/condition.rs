@@ -395,21 +395,26 @@ impl<'t, 'p, 'r> Parser<'t, 'p, 'r> {
     }
 
     fn check_bounds(&mut self, low: &AttributeValue, high: &AttributeValue) {
-        let rule = if low.type_name() != high.type_name() {
-            "requires same data type for lower and upper bounds"
-        } else if low.compare(high) == Some(Ordering::Greater) {
-            "requires upper bound to be greater than or equal to lower bound"
-        } else {
-            return;
-        };
-        self.note(Fault::Operand, || {
-            format!(
-                "The BETWEEN operator {rule}; lower bound operand: AttributeValue: {}, upper bound operand: AttributeValue: {}",
-                shown(low),
-                shown(high)
-            )
-        });
+        if let Some(fault) = bounds_fault(low, high) {
+            self.note(Fault::Operand, || fault);
+        }
     }
+}
+
+/// What is wrong with the bounds of a `BETWEEN`, in the service's words.
+pub(crate) fn bounds_fault(low: &AttributeValue, high: &AttributeValue) -> Option<String> {
+    let rule = if low.type_name() != high.type_name() {
+        "requires same data type for lower and upper bounds"
+    } else if low.compare(high) == Some(Ordering::Greater) {
+        "requires upper bound to be greater than or equal to lower bound"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "The BETWEEN operator {rule}; lower bound operand: AttributeValue: {}, upper bound operand: AttributeValue: {}",
+        shown(low),
+        shown(high)
+    ))
 }
 
 /// The only element, or all of them joined.
