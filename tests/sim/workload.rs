@@ -29,6 +29,8 @@ fn schema() -> TableSchema {
         hash: KeyAttribute { name: "k".into(), kind: KeyType::N },
         range: None,
         seed: 7,
+        indexes: Vec::new(),
+        index_of: None,
     }
 }
 

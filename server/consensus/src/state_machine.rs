@@ -103,11 +103,11 @@ impl Applied {
     /// holds nobody up.
     pub(crate) fn run(&self, plan: &Plan) -> Result<ReadReply, ReadError> {
         let reply = match plan {
-            Plan::Get(_) | Plan::Count { .. } => {
+            Plan::Get(_) | Plan::Count { .. } | Plan::CountIndexes { .. } => {
                 let state = self.state.read();
                 read::run(&*state, &RowView(&EngineRows(&*self.engine)), plan)
             }
-            Plan::Query(_) | Plan::Scan(_) | Plan::Catalog { .. } => {
+            Plan::Query(_) | Plan::Scan(_) | Plan::Catalog { .. } | Plan::Index(_) | Plan::Owed { .. } => {
                 let view = self.engine.snapshot();
                 let view = RowView(view.as_ref());
                 read::run(&StoredSpans { shard: self.name.shard, view: &view }, &view, plan)

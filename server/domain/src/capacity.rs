@@ -13,19 +13,63 @@ pub fn read_units(bytes: u64, consistent: bool) -> HalfUnits {
     HalfUnits(if consistent { blocks * 2 } else { blocks })
 }
 
+/// So many blocks of 4 KB, at the price of a read.
+pub fn blocks(blocks: u64, consistent: bool) -> HalfUnits {
+    HalfUnits(if consistent { blocks * 2 } else { blocks })
+}
+
+/// What one index is charged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexPart {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a local index.
+    pub local: bool,
+    /// How much.
+    pub units: HalfUnits,
+}
+
+/// Writes of 1 KB that the larger of both images of an item or index entry takes, one at least.
+pub fn write_blocks(old_size: u64, new_size: u64) -> u64 {
+    old_size.max(new_size).div_ceil(WRITE_UNIT_BYTES).max(1)
+}
+
 /// Writing one item: each 1 KB begun of the larger of both images costs a unit; where there is neither, one unit.
 pub fn write_units(old_size: u64, new_size: u64) -> HalfUnits {
-    HalfUnits::whole(old_size.max(new_size).div_ceil(WRITE_UNIT_BYTES).max(1))
+    HalfUnits::whole(write_blocks(old_size, new_size))
 }
 
 /// The answer's `ConsumedCapacity` for `units` charged to the table alone; `None` where the caller asked for none.
 pub fn consumed(table: &str, units: HalfUnits, asked: ReturnConsumed) -> Option<ConsumedCapacity> {
-    let part = match asked {
-        ReturnConsumed::None => return None,
-        ReturnConsumed::Total => None,
-        ReturnConsumed::Indexes => Some(units),
+    consumed_with(table, units, Vec::new(), asked)
+}
+
+/// The same for `own` units charged to the table and what its indexes are charged; an index may come several times.
+pub fn consumed_with(
+    table: &str,
+    own: HalfUnits,
+    indexes: Vec<IndexPart>,
+    asked: ReturnConsumed,
+) -> Option<ConsumedCapacity> {
+    let total = own + indexes.iter().map(|index| index.units).sum();
+    let mut consumed = ConsumedCapacity {
+        table_name: table.to_owned(),
+        capacity_units: total,
+        ..ConsumedCapacity::default()
     };
-    Some(ConsumedCapacity { table_name: table.to_owned(), capacity_units: units, table: part })
+    match asked {
+        ReturnConsumed::None => return None,
+        ReturnConsumed::Total => {}
+        ReturnConsumed::Indexes => {
+            consumed.table = Some(own);
+            for IndexPart { name, local, units } in indexes {
+                let parts = if local { &mut consumed.local } else { &mut consumed.global };
+                let part = parts.entry(name).or_default();
+                *part = *part + units;
+            }
+        }
+    }
+    Some(consumed)
 }
 
 #[cfg(test)]

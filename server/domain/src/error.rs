@@ -34,6 +34,8 @@ pub enum OpError {
     LimitExceeded(String),
     /// The item is part of a transaction in flight. `TransactionConflictException`.
     TransactionConflict(String),
+    /// An item collection would be too large. `ItemCollectionSizeLimitExceededException`.
+    CollectionTooLarge(String),
     /// Over the table's own rate. `ProvisionedThroughputExceededException`.
     ThroughputExceeded(String),
     /// Over a rate of the service. `ThrottlingException`.
@@ -65,6 +67,7 @@ impl OpError {
             Self::ResourceInUse(_) => "ResourceInUseException",
             Self::LimitExceeded(_) => "LimitExceededException",
             Self::TransactionConflict(_) => "TransactionConflictException",
+            Self::CollectionTooLarge(_) => "ItemCollectionSizeLimitExceededException",
             Self::ThroughputExceeded(_) => "ProvisionedThroughputExceededException",
             Self::Throttling(_) => "ThrottlingException",
             Self::UnknownOperation => "UnknownOperationException",
@@ -84,6 +87,7 @@ impl OpError {
             | Self::ResourceInUse(text)
             | Self::LimitExceeded(text)
             | Self::TransactionConflict(text)
+            | Self::CollectionTooLarge(text)
             | Self::ThroughputExceeded(text)
             | Self::Throttling(text)
             | Self::Internal(text)

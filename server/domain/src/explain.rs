@@ -9,7 +9,7 @@ use crate::catalog::{ClusterRecord, Counters, NodeRecord, ShardRecord, TableReco
 use crate::codec::{self, Damage};
 use crate::item::{ItemKey, StoredItem};
 use crate::keyspace::{Family, Key};
-use crate::machine::{Command, CommandBody, MachineRow, PoisonRow};
+use crate::machine::{Command, CommandBody, MachineRow, Outbox, OwedRow, PoisonRow};
 use crate::node_key::NodeKey;
 use crate::schema::Span;
 
@@ -17,6 +17,18 @@ use crate::schema::Span;
 pub fn key(family: Family, bytes: &[u8]) -> String {
     let shown = match Key::decode(family, bytes) {
         Ok(Key::Item(table, key)) => format!("table {table}/{}", item_key(&key)),
+        Ok(Key::LocalIndex { table, key, index, sort }) => {
+            format!("table {table}/index {index}/{}/{}", key_value(&sort), item_key(&key))
+        }
+        Ok(Key::Collection { table, hash, partition }) => {
+            format!("table {table}/collection {hash:016x}/{}", key_value(&partition))
+        }
+        Ok(Key::GlobalIndex { index, hash, values }) => {
+            let values: Vec<String> = values.iter().map(key_value).collect();
+            format!("index {index}/{hash:016x}/{}", values.join("/"))
+        }
+        Ok(Key::Owed(shard, stamp)) => format!("shard {shard}/owed at {}", stamp.0),
+        Ok(Key::Outbox(shard)) => format!("shard {shard}/outbox"),
         Ok(Key::Applied(shard)) => format!("shard {shard}/applied"),
         Ok(Key::Machine(shard)) => format!("shard {shard}/machine"),
         Ok(Key::Span(shard, table)) => format!("shard {shard}/span of table {table}"),
@@ -56,7 +68,10 @@ fn key_value(value: &KeyValue) -> String {
 /// A stored value, by what its key says it is.
 pub fn value(family: Family, key: &[u8], sealed: &[u8]) -> String {
     let shown = match Key::decode(family, key) {
-        Ok(Key::Item(..)) => item(sealed),
+        Ok(Key::Item(..) | Key::LocalIndex { .. } | Key::GlobalIndex { .. }) => item(sealed),
+        Ok(Key::Collection { .. }) => row::<u64>(sealed),
+        Ok(Key::Owed(..)) => row::<Vec<OwedRow>>(sealed),
+        Ok(Key::Outbox(_)) => row::<Outbox>(sealed),
         Ok(Key::Machine(_)) => row::<MachineRow>(sealed),
         Ok(Key::Span(..)) => row::<Span>(sealed),
         Ok(Key::Poison { .. }) => row::<PoisonRow>(sealed),
@@ -101,6 +116,16 @@ pub fn command(command: &Command) -> String {
         CommandBody::SpanDrop { table } => format!("drop table {table}"),
         CommandBody::Catalog(catalog) => format!("catalog {}", catalog.name()),
         CommandBody::PlantedPanic => "planted panic".to_owned(),
+        CommandBody::IndexApply(apply) => {
+            format!("index {}: {} rows of shard {}", apply.index, apply.rows.len(), apply.source)
+        }
+        CommandBody::OutboxTrim(rows) => format!("trim {} rows of the outbox", rows.len()),
+        CommandBody::Backfill(backfill) => format!(
+            "backfill index {} of table {}: {} items",
+            backfill.index,
+            backfill.table,
+            backfill.keys.len()
+        ),
     };
     format!("{}: {what}", command.id)
 }

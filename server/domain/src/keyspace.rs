@@ -2,7 +2,10 @@
 //!
 //! ```text
 //! rows of items:  table id: u64 | hash: u64 | partition key, ordered | sort key, ordered     (numbers big-endian)
+//! local indexes:  table id | hash | partition key | index id: u64 | the index's sort key | sort key
+//! global indexes: index id: u64 | hash | HASH values | RANGE values | partition key | sort key
 //! rows of shards: shard id: u32 | kind: u8 | ...
+//! outbox:         shard id: u32 | stamp: u64
 //! ```
 //!
 //! Rows of items have no shard in their key, in whichever family they stand: a span is copied, moved, dropped or
@@ -23,6 +26,7 @@ use trilith_values::{KeyValue, NodeId, ShardId, TableId};
 
 use crate::item::ItemKey;
 use crate::schema::HashInterval;
+use crate::time::Stamp;
 
 /// A set of rows that is kept apart from the others. The name on disk is fixed for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,6 +91,39 @@ pub const CATALOG_SHARD: ShardId = ShardId(0);
 pub enum Key {
     /// An item of a table.
     Item(TableId, ItemKey),
+    /// An entry of a local index: of the item with this key, under the value of the index's sort key.
+    LocalIndex {
+        /// The table.
+        table: TableId,
+        /// The item's key.
+        key: ItemKey,
+        /// The index.
+        index: TableId,
+        /// Value of the index's own sort key.
+        sort: KeyValue,
+    },
+    /// The bytes of one item collection: a partition's items and their entries in local indexes.
+    Collection {
+        /// The table.
+        table: TableId,
+        /// Hash of the partition key.
+        hash: u64,
+        /// The partition key.
+        partition: KeyValue,
+    },
+    /// An entry of a global index: values of its HASH and RANGE attributes, then the item's primary key.
+    GlobalIndex {
+        /// The index.
+        index: TableId,
+        /// Hash over its HASH values.
+        hash: u64,
+        /// All values, in order.
+        values: Vec<KeyValue>,
+    },
+    /// What one command owes to global indexes ([`crate::machine::OwedRow`]).
+    Owed(ShardId, Stamp),
+    /// How much a shard owes ([`crate::machine::Outbox`]).
+    Outbox(ShardId),
     /// What the shard's replica has applied: log id and membership. The row belongs to consensus.
     Applied(ShardId),
     /// The state machine's own small state ([`crate::machine::ShardState`]).
@@ -125,6 +162,7 @@ const APPLIED: u8 = 0x01;
 const MACHINE: u8 = 0x02;
 const SPAN: u8 = 0x03;
 const POISON: u8 = 0x04;
+const OUTBOX: u8 = 0x05;
 const CLUSTER: u8 = 0x40;
 const COUNTERS: u8 = 0x41;
 const TABLE: u8 = 0x42;
@@ -138,7 +176,11 @@ impl Key {
     pub fn family(&self) -> Family {
         match self {
             Self::Item(..) => Family::Items,
+            Self::LocalIndex { .. } | Self::Collection { .. } => Family::LocalIndex,
+            Self::GlobalIndex { .. } => Family::GlobalIndex,
+            Self::Owed(..) => Family::Outbox,
             Self::Applied(_)
+            | Self::Outbox(_)
             | Self::Machine(_)
             | Self::Span(..)
             | Self::Poison { .. }
@@ -156,6 +198,19 @@ impl Key {
     pub fn encode(&self) -> Bytes {
         let bytes = match self {
             Self::Item(table, key) => return item_key(*table, key),
+            Self::LocalIndex { table, key, index, sort } => {
+                return local_index_key(*table, key, *index, std::slice::from_ref(sort));
+            }
+            Self::Collection { table, hash, partition } => {
+                return collection_key(*table, *hash, partition);
+            }
+            Self::GlobalIndex { index, hash, values } => {
+                let mut bytes = table_and_hash(*index, *hash);
+                values.iter().for_each(|value| encode_ordered(value, &mut bytes));
+                bytes
+            }
+            Self::Owed(shard, stamp) => [&shard.0.to_be_bytes()[..], &stamp.0.to_be_bytes()].concat(),
+            Self::Outbox(shard) => meta(*shard, OUTBOX, &[]),
             Self::Applied(shard) => meta(*shard, APPLIED, &[]),
             Self::Machine(shard) => meta(*shard, MACHINE, &[]),
             Self::Span(shard, table) => meta(*shard, SPAN, &[&table.0.to_be_bytes()]),
@@ -184,9 +239,10 @@ impl Key {
         let key = match family {
             Family::Items => decode_item_key(&mut rest)?,
             Family::Meta => decode_meta(&mut rest)?,
-            Family::LocalIndex | Family::GlobalIndex | Family::Outbox | Family::Expiry | Family::Intents => {
-                return Err(BadKey::Family(family));
-            }
+            Family::LocalIndex => decode_local_index(&mut rest)?,
+            Family::GlobalIndex => decode_global_index(&mut rest)?,
+            Family::Outbox => Self::Owed(ShardId(rest.u32()?), Stamp(rest.u64()?)),
+            Family::Expiry | Family::Intents => return Err(BadKey::Family(family)),
         };
         if rest.0.is_empty() { Ok(key) } else { Err(BadKey::Trailing) }
     }
@@ -211,11 +267,101 @@ pub fn item_key(table: TableId, key: &ItemKey) -> Bytes {
 
 /// What the keys of one partition's items begin with.
 pub fn partition_prefix(table: TableId, hash: u64, partition: &KeyValue) -> Vec<u8> {
+    let mut bytes = table_and_hash(table, hash);
+    encode_ordered(partition, &mut bytes);
+    bytes
+}
+
+fn table_and_hash(table: TableId, hash: u64) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(64);
     bytes.extend_from_slice(&table.0.to_be_bytes());
     bytes.extend_from_slice(&hash.to_be_bytes());
-    encode_ordered(partition, &mut bytes);
     bytes
+}
+
+/// In the place of a local index's id, for the row of the item collection. No table or index ever has it.
+const COLLECTION: TableId = TableId(0);
+
+/// The row that counts the bytes of an item collection.
+pub fn collection_key(table: TableId, hash: u64, partition: &KeyValue) -> Bytes {
+    local_index_prefix(table, hash, partition, COLLECTION).into()
+}
+
+/// What the entries of one partition in a local index begin with.
+pub fn local_index_prefix(table: TableId, hash: u64, partition: &KeyValue, index: TableId) -> Vec<u8> {
+    let mut bytes = partition_prefix(table, hash, partition);
+    bytes.extend_from_slice(&index.0.to_be_bytes());
+    bytes
+}
+
+/// The row of an item's entry in a local index, under the values of the index's own sort key.
+pub fn local_index_key(table: TableId, key: &ItemKey, index: TableId, sort: &[KeyValue]) -> Bytes {
+    let mut bytes = local_index_prefix(table, key.hash, &key.partition, index);
+    sort.iter().chain(&key.sort).for_each(|value| encode_ordered(value, &mut bytes));
+    bytes.into()
+}
+
+/// What the entries of one partition of a global index begin with.
+pub fn global_index_prefix<'v>(
+    index: TableId,
+    hash: u64,
+    values: impl Iterator<Item = &'v KeyValue>,
+) -> Vec<u8> {
+    let mut bytes = table_and_hash(index, hash);
+    values.for_each(|value| encode_ordered(value, &mut bytes));
+    bytes
+}
+
+/// The row of an item's entry in a global index: all values of the index's key, then the item's own key.
+pub fn global_index_key<'v>(
+    index: TableId,
+    hash: u64,
+    values: impl Iterator<Item = &'v KeyValue>,
+    key: &'v ItemKey,
+) -> Bytes {
+    let own = std::iter::once(&key.partition).chain(&key.sort);
+    global_index_prefix(index, hash, values.chain(own)).into()
+}
+
+/// Table (or global index) and hash that the key of an item's row begins with; `None` where it is too short.
+pub fn place_of_row(key: &[u8]) -> Option<(TableId, u64)> {
+    let mut rest = Reader(key);
+    Some((TableId(rest.u64().ok()?), rest.u64().ok()?))
+}
+
+/// The index that a row of [`Family::LocalIndex`] belongs to, and the key of its item; `None` for the row of a
+/// collection.
+///
+/// # Errors
+/// [`BadKey`] for bytes that are no such key.
+pub fn local_entry(key: &[u8]) -> Result<Option<(TableId, ItemKey)>, BadKey> {
+    Ok(match Key::decode(Family::LocalIndex, key)? {
+        Key::LocalIndex { key, index, .. } => Some((index, key)),
+        _ => None,
+    })
+}
+
+fn decode_local_index(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
+    let table = TableId(rest.u64()?);
+    let hash = rest.u64()?;
+    let partition = decode_ordered(&mut rest.0)?;
+    let index = TableId(rest.u64()?);
+    if index == COLLECTION {
+        return Ok(Key::Collection { table, hash, partition });
+    }
+    let sort = decode_ordered(&mut rest.0)?;
+    let own = if rest.0.is_empty() { None } else { Some(decode_ordered(&mut rest.0)?) };
+    Ok(Key::LocalIndex { table, key: ItemKey { hash, partition, sort: own }, index, sort })
+}
+
+fn decode_global_index(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
+    let index = TableId(rest.u64()?);
+    let hash = rest.u64()?;
+    let mut values = Vec::new();
+    while !rest.0.is_empty() {
+        values.push(decode_ordered(&mut rest.0)?);
+    }
+    Ok(Key::GlobalIndex { index, hash, values })
 }
 
 fn decode_item_key(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
@@ -239,6 +385,7 @@ fn decode_meta(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
         APPLIED => Key::Applied(shard),
         MACHINE => Key::Machine(shard),
         SPAN => Key::Span(shard, TableId(rest.u64()?)),
+        OUTBOX => Key::Outbox(shard),
         POISON => Key::Poison { shard, index: rest.u64()?, n: rest.u32()? },
         CLUSTER => Key::Cluster,
         COUNTERS => Key::Counters,

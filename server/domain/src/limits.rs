@@ -60,6 +60,19 @@ pub const READ_UNIT_BYTES: u64 = 4096;
 /// Bytes that one write unit covers (5).
 pub const WRITE_UNIT_BYTES: u64 = 1024;
 
+/// Bytes of one item collection in a table with local indexes (2.4): 10 GB.
+pub const COLLECTION_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
+/// Local indexes of a table (15).
+pub const LOCAL_INDEXES_MAX: usize = 5;
+/// Global indexes of a table (15).
+pub const GLOBAL_INDEXES_MAX: usize = 20;
+/// HASH, and RANGE, attributes of a global index (15).
+pub const INDEX_KEY_ATTRIBUTES_MAX: usize = 4;
+/// `NonKeyAttributes` of one index (15).
+pub const NON_KEY_ATTRIBUTES_MAX: usize = 20;
+/// `NonKeyAttributes` of all indexes of a table (15).
+pub const NON_KEY_ATTRIBUTES_TOTAL_MAX: usize = 100;
+
 // One item always fits a page and a batch, so paging and batches make progress.
 const _: () = assert!((ITEM_SIZE_MAX as u64) < PAGE_BYTES_MAX && PAGE_BYTES_MAX < BATCH_BYTES_MAX);
 const _: () = assert!(PARTITION_KEY_MAX + SORT_KEY_MAX < ITEM_SIZE_MAX);

@@ -101,6 +101,8 @@ pub(crate) fn schema(table: u64, with_sort: bool) -> TableSchema {
         hash: attribute("pk", KeyType::S),
         range: with_sort.then(|| attribute("sk", KeyType::N)),
         seed: 1000 + table,
+        indexes: Vec::new(),
+        index_of: None,
     }
 }
 

@@ -42,9 +42,9 @@ pub enum StepError {
     Overtaken(Box<CatalogReply>),
 }
 
-/// The shards that hold a table, each once.
-pub(crate) fn shards(record: &TableRecord) -> BTreeSet<ShardId> {
-    record.spans.iter().map(|span| span.shard).collect()
+/// The shards that hold a table or a global index, each once.
+pub(crate) fn shards(spans: &[SpanPlace]) -> BTreeSet<ShardId> {
+    spans.iter().map(|span| span.shard).collect()
 }
 
 /// Takes a table to the end of the state it is in. Idempotent.
@@ -57,18 +57,28 @@ pub async fn advance(
     deadline: Instant,
 ) -> Result<(), StepError> {
     let schema = record.schema();
-    let command: fn(&TableSchema, &SpanPlace) -> CommandBody = match record.status {
+    match record.status {
         TableStatus::Active => return Ok(()),
         TableStatus::Creating => {
-            |schema, span| CommandBody::SpanOpen { schema: schema.clone(), interval: span.interval }
+            // Indexes first: nothing is owed to a span that is not there.
+            for index in &record.definition.indexes {
+                open(cluster, &index.schema.span_schema(record.id), &index.spans, deadline).await?;
+            }
+            open(cluster, &schema, &record.spans, deadline).await?;
         }
-        TableStatus::Updating => |schema, _| CommandBody::SpanAlter { schema: schema.clone() },
-        TableStatus::Deleting => |schema, _| CommandBody::SpanDrop { table: schema.table },
-    };
-    let steps = record.spans.iter().map(|span| tell(cluster, span.shard, command(&schema, span), deadline));
-    let told: Vec<_> =
-        stream::iter(steps.collect::<Vec<_>>()).buffer_unordered(SHARDS_AT_ONCE).collect().await;
-    told.into_iter().collect::<Result<(), StepError>>()?;
+        TableStatus::Updating => {
+            let alter = |_: &SpanPlace| CommandBody::SpanAlter { schema: schema.clone() };
+            tell_all(cluster, &record.spans, alter, deadline).await?;
+        }
+        TableStatus::Deleting => {
+            let drop = |_: &SpanPlace| CommandBody::SpanDrop { table: record.id };
+            tell_all(cluster, &record.spans, drop, deadline).await?;
+            for index in &record.definition.indexes {
+                let drop = |_: &SpanPlace| CommandBody::SpanDrop { table: index.schema.id };
+                tell_all(cluster, &index.spans, drop, deadline).await?;
+            }
+        }
+    }
 
     let table = record.id;
     let last = if record.status == TableStatus::Deleting {
@@ -82,6 +92,29 @@ pub async fn advance(
         overtaken => return Err(StepError::Overtaken(Box::new(overtaken))),
     }
     Ok(())
+}
+
+/// Gives shards their spans of a table or global index.
+async fn open(
+    cluster: &dyn Cluster,
+    schema: &TableSchema,
+    spans: &[SpanPlace],
+    deadline: Instant,
+) -> Result<(), StepError> {
+    let open = |span: &SpanPlace| CommandBody::SpanOpen { schema: schema.clone(), interval: span.interval };
+    tell_all(cluster, spans, open, deadline).await
+}
+
+/// One step on every shard that holds a span.
+async fn tell_all(
+    cluster: &dyn Cluster,
+    spans: &[SpanPlace],
+    command: impl Fn(&SpanPlace) -> CommandBody,
+    deadline: Instant,
+) -> Result<(), StepError> {
+    let steps: Vec<_> = spans.iter().map(|span| tell(cluster, span.shard, command(span), deadline)).collect();
+    let told: Vec<_> = stream::iter(steps).buffer_unordered(SHARDS_AT_ONCE).collect().await;
+    told.into_iter().collect()
 }
 
 /// One step on one shard.

@@ -5,7 +5,8 @@ use trilith_domain::OpError;
 use trilith_domain::catalog::TableRecord;
 use trilith_domain::ops::get_item::GetItemOutput;
 use trilith_domain::ops::{GetItem, PageOutput, Query};
-use trilith_domain::read::{Plan, ReadReply};
+use trilith_domain::read::{IndexPage, Plan, ReadReply};
+use trilith_values::ShardId;
 
 use crate::engine::Engine;
 use crate::error::{self, Failure};
@@ -16,13 +17,26 @@ pub(crate) fn freshness(consistent: bool) -> Freshness {
     if consistent { Freshness::Strong } else { Freshness::Eventual }
 }
 
+/// The shard that owns what the plan reads first.
+pub(crate) fn shard_of(record: &TableRecord, plan: &Plan) -> ShardId {
+    let hash = place(plan);
+    let global = match plan {
+        Plan::Index(plan) => record.definition.indexes.iter().find(|index| index.schema.id == plan.span),
+        _ => None,
+    };
+    global.map_or_else(|| record.shard_of(hash), |index| index.shard_of(hash))
+}
+
 /// A hash that the owner of the plan's rows owns.
 fn place(plan: &Plan) -> u64 {
     match plan {
         Plan::Get(plan) => plan.key.hash,
         Plan::Query(plan) => plan.hash,
         Plan::Scan(plan) => plan.interval.first,
-        Plan::Count { .. } | Plan::Catalog { .. } => unreachable!("no op is bound to such a plan"),
+        Plan::Index(plan) => plan.place(),
+        Plan::Count { .. } | Plan::Catalog { .. } | Plan::CountIndexes { .. } | Plan::Owed { .. } => {
+            unreachable!("no op is bound to such a plan")
+        }
     }
 }
 
@@ -44,7 +58,10 @@ impl Engine {
         let plan = query.bind(binding.record())?;
         let bind = |record: &TableRecord| query.bind(record);
         match self.read_bound(target, &mut binding, plan, freshness(query.options.consistent), bind).await? {
-            ReadReply::Page(page) => Ok(query.shape(binding.record(), page)),
+            ReadReply::Page(page) => {
+                Ok(query.shape(binding.record(), IndexPage { page, ..IndexPage::default() }))
+            }
+            ReadReply::IndexPage(page) => Ok(query.shape(binding.record(), page)),
             _ => Err(error::out_of_place("a query")),
         }
     }
@@ -64,7 +81,7 @@ impl Engine {
         bind: impl Fn(&TableRecord) -> Result<Plan, OpError>,
     ) -> Result<ReadReply, Failure> {
         loop {
-            let shard = binding.record().shard_of(place(&plan));
+            let shard = shard_of(binding.record(), &plan);
             let read = self.cluster.read(shard, freshness, &plan, target.caller.deadline).await;
             match read.map_err(Failure::Cluster)? {
                 ReadReply::NotMine | ReadReply::SchemaMismatch { .. } => {}

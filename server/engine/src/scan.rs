@@ -6,12 +6,12 @@
 use trilith_cluster::Freshness;
 use trilith_domain::OpError;
 use trilith_domain::ops::{PageOutput, Scan};
-use trilith_domain::read::{Plan, ReadReply};
+use trilith_domain::read::ReadReply;
 
 use crate::engine::Engine;
 use crate::error;
 use crate::lookup::{Binding, Target};
-use crate::read::freshness;
+use crate::read::{freshness, shard_of};
 
 impl Engine {
     /// Scan.
@@ -19,9 +19,8 @@ impl Engine {
         let mut binding = Binding::to(self.data_table(target).await?);
         let mut run = scan.bind(binding.record())?;
         let mut freshness = freshness(scan.options.consistent);
-        while let Some(next) = run.next_plan() {
-            let shard = binding.record().shard_of(next.interval.first);
-            let plan = Plan::Scan(next.clone());
+        while let Some(plan) = run.next_plan() {
+            let shard = shard_of(binding.record(), &plan);
             match self
                 .cluster
                 .read(shard, freshness, &plan, target.caller.deadline)
@@ -29,6 +28,7 @@ impl Engine {
                 .map_err(error::answer)?
             {
                 ReadReply::Page(page) => run.take(page),
+                ReadReply::IndexPage(page) => run.take_index(page),
                 ReadReply::NotMine | ReadReply::SchemaMismatch { .. } if freshness == Freshness::Eventual => {
                     // That replica may be behind; the leader is not.
                     freshness = Freshness::Strong;
@@ -43,7 +43,11 @@ impl Engine {
                         run = scan.bind(binding.record())?;
                     }
                 }
-                ReadReply::Got { .. } | ReadReply::Counted { .. } | ReadReply::Catalog(_) => {
+                ReadReply::Got { .. }
+                | ReadReply::Counted { .. }
+                | ReadReply::Catalog(_)
+                | ReadReply::IndexesCounted(_)
+                | ReadReply::Owed(_) => {
                     return Err(error::out_of_place("a scan"));
                 }
             }

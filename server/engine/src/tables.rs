@@ -4,6 +4,7 @@
 //! this request: where the shards cannot follow now, the answer is the same, and the reconciler goes on. An answer is sent
 //! when the shards have followed, so that the next DescribeTable, which asks the catalog's leader, already tells the end.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -18,6 +19,7 @@ use trilith_domain::ops::{
     catalog_answer,
 };
 use trilith_domain::read::{Plan, ReadReply};
+use trilith_values::TableId;
 
 use crate::engine::Engine;
 use crate::lookup::Target;
@@ -39,14 +41,14 @@ impl Engine {
         let reply = self.change(caller, command).await?;
         let record = catalog_answer::table(create.table.name(), reply)?;
         self.follow(&record, caller.deadline).await;
-        Ok(self.description(&record, Counts::default()))
+        Ok(self.description(&record, &BTreeMap::new()))
     }
 
     /// DescribeTable.
     pub(crate) async fn describe_table(&self, target: Target<'_>) -> Result<Box<TableDescription>, OpError> {
         let record = self.newest_table(target).await?;
         let counts = self.counts(&record, target.caller.deadline).await;
-        Ok(self.description(&record, counts))
+        Ok(self.description(&record, &counts))
     }
 
     /// ListTables, from the newest catalog there is.
@@ -72,7 +74,7 @@ impl Engine {
         let reply = self.change(target.caller, delete.bind(&record)?).await?;
         let record = catalog_answer::deleted_table(delete.table.name(), reply)?;
         self.follow(&record, target.caller.deadline).await;
-        Ok(self.description(&record, Counts::default()))
+        Ok(self.description(&record, &BTreeMap::new()))
     }
 
     /// UpdateTable: answers UPDATING, when the change holds everywhere.
@@ -86,7 +88,7 @@ impl Engine {
         let record = catalog_answer::table(update.table.name(), reply)?;
         self.follow(&record, target.caller.deadline).await;
         let counts = self.counts(&record, target.caller.deadline).await;
-        Ok(self.description(&record, counts))
+        Ok(self.description(&record, &counts))
     }
 
     /// TagResource.
@@ -119,25 +121,44 @@ impl Engine {
         }
     }
 
-    fn description(&self, record: &TableRecord, counts: Counts) -> Box<TableDescription> {
+    fn description(&self, record: &TableRecord, counts: &BTreeMap<TableId, Counts>) -> Box<TableDescription> {
         let now = Stamp(self.cluster.now_micros());
         Box::new(describe(record, counts, &self.home().region, now))
     }
 
     /// What the table holds, as its shards' nearest replicas know it. A shard that does not answer soon is left out: the
     /// numbers are approximate by contract, and a description must not wait for a failover.
-    async fn counts(&self, record: &TableRecord, deadline: Instant) -> Counts {
+    async fn counts(&self, record: &TableRecord, deadline: Instant) -> BTreeMap<TableId, Counts> {
         let until = deadline.min(now() + COUNT_WAIT);
-        let plan = Plan::Count { table: record.id };
-        let reads = lifecycle::shards(record).into_iter().map(|shard| {
-            let read = self.cluster.read(shard, Freshness::Eventual, &plan, until);
+        let mut asked = Vec::new();
+        for shard in lifecycle::shards(&record.spans) {
+            asked.push((shard, Plan::Count { table: record.id }, record.id));
+            if record.definition.indexes.iter().any(|index| index.schema.is_local()) {
+                asked.push((shard, Plan::CountIndexes { table: record.id }, record.id));
+            }
+        }
+        for index in &record.definition.indexes {
+            let id = index.schema.id;
+            let shards = lifecycle::shards(&index.spans).into_iter();
+            asked.extend(shards.map(|shard| (shard, Plan::Count { table: id }, id)));
+        }
+        let reads = asked.iter().map(|(shard, plan, _)| {
+            let read = self.cluster.read(*shard, Freshness::Eventual, plan, until);
             tokio::time::timeout_at(until.into(), read)
         });
-        let mut counts = Counts::default();
-        for read in join_all(reads).await {
-            if let Ok(Ok(ReadReply::Counted { items, bytes })) = read {
-                counts.items += items;
-                counts.bytes += bytes;
+        let mut counts: BTreeMap<TableId, Counts> = BTreeMap::new();
+        let mut add = |id, items, bytes| {
+            let counts = counts.entry(id).or_default();
+            counts.items += items;
+            counts.bytes += bytes;
+        };
+        for (read, (_, _, id)) in join_all(reads).await.into_iter().zip(&asked) {
+            match read {
+                Ok(Ok(ReadReply::Counted { items, bytes })) => add(*id, items, bytes),
+                Ok(Ok(ReadReply::IndexesCounted(indexes))) => {
+                    indexes.into_iter().for_each(|(index, count)| add(index, count.items, count.bytes));
+                }
+                _ => {}
             }
         }
         counts

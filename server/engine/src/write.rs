@@ -1,6 +1,7 @@
 //! The way of every write of one item: bind, send to the shard that owns its hash, bind again if the shard says so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use trilith_domain::OpError;
 use trilith_domain::catalog::TableRecord;
@@ -8,7 +9,10 @@ use trilith_domain::machine::{CommandBody, ReplyBody};
 
 use crate::engine::Engine;
 use crate::error::{self, Failure};
-use crate::lookup::{Binding, Target};
+use crate::lookup::{Binding, Target, now};
+
+/// How long a write waits before it is sent again to a shard that owes its indexes too much.
+const OVERLOAD_PAUSE: Duration = Duration::from_millis(20);
 
 impl Engine {
     /// Writes one item; `bind` makes the command for a table.
@@ -46,6 +50,10 @@ impl Engine {
             match written.map_err(Failure::Cluster)?.body {
                 // Nothing changed there.
                 ReplyBody::NotMine | ReplyBody::SchemaMismatch { .. } => {}
+                // The indexes must catch up first: the writer waits, as long as it has time.
+                ReplyBody::Overloaded if now() + OVERLOAD_PAUSE < target.caller.deadline => {
+                    tokio::time::sleep(OVERLOAD_PAUSE).await;
+                }
                 reply => return Ok(reply),
             }
             binding.again(self, target).await.map_err(Failure::Answer)?;

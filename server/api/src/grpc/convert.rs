@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use prost_types::Timestamp;
 use trilith_domain::OpError;
-use trilith_domain::ops::types::{ConsumedCapacity, ValueFault};
+use trilith_domain::ops::types::{ConsumedCapacity, HalfUnits, ItemCollectionMetrics, ValueFault};
 use trilith_domain::ops::value_rules;
 use trilith_domain::time::Stamp;
 use trilith_proto::data::v1 as proto;
@@ -116,6 +116,20 @@ pub fn capacity_out(capacity: ConsumedCapacity) -> proto::ConsumedCapacity {
         table_name: capacity.table_name,
         capacity_units: capacity.capacity_units.as_f64(),
         table_capacity_units: capacity.table.map(|units| units.as_f64()),
+        local_secondary_indexes: index_parts(capacity.local),
+        global_secondary_indexes: index_parts(capacity.global),
+    }
+}
+
+fn index_parts(parts: BTreeMap<String, HalfUnits>) -> BTreeMap<String, f64> {
+    parts.into_iter().map(|(index, units)| (index, units.as_f64())).collect()
+}
+
+/// An item collection's size.
+pub fn metrics_out(metrics: ItemCollectionMetrics) -> proto::ItemCollectionMetrics {
+    proto::ItemCollectionMetrics {
+        item_collection_key: Some(item_out(metrics.item_collection_key)),
+        size_estimate_range_gb: vec![metrics.size_from_gb as f64, (metrics.size_from_gb + 1) as f64],
     }
 }
 
@@ -175,6 +189,8 @@ named! {
     ReturnItemCollectionMetrics "RETURN_ITEM_COLLECTION_METRICS_",
     Select "SELECT_",
     KeyType "KEY_TYPE_",
+    ProjectionType "PROJECTION_TYPE_",
+    IndexStatus "INDEX_STATUS_",
     ScalarAttributeType "SCALAR_ATTRIBUTE_TYPE_",
     BillingMode "BILLING_MODE_",
     TableClass "TABLE_CLASS_",
@@ -326,6 +342,8 @@ mod tests {
         fits::<proto::ReturnItemCollectionMetrics>();
         fits::<proto::Select>();
         fits::<proto::KeyType>();
+        fits::<proto::ProjectionType>();
+        fits::<proto::IndexStatus>();
         fits::<proto::ScalarAttributeType>();
         fits::<proto::BillingMode>();
         fits::<proto::TableClass>();

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use trilith_domain::OpError;
 use trilith_domain::ops::batch_execute_statement::StatementInput;
 use trilith_domain::ops::types::{
-    AttributeDefinition, KeySchemaElement, KeysAndAttributes, NotBuilt, OnDemandThroughput, TableInput, Tag,
-    ThroughputInput, ValueFault, WarmThroughputInput, WriteRequestInput,
+    AttributeDefinition, IndexInput, KeySchemaElement, KeysAndAttributes, NotBuilt, OnDemandThroughput,
+    Projection, TableInput, Tag, ThroughputInput, ValueFault, WarmThroughputInput, WriteRequestInput,
 };
 use trilith_domain::ops::{
     BatchExecuteStatement, BatchExecuteStatementInput, BatchGetItem, BatchGetItemInput, BatchWriteItem,
@@ -71,6 +71,24 @@ fn throughput(sent: Option<proto::ProvisionedThroughput>) -> Option<ThroughputIn
     })
 }
 
+fn index(sent: proto::SecondaryIndex) -> IndexInput {
+    IndexInput {
+        index_name: required(sent.index_name),
+        key_schema: key_schema(sent.key_schema),
+        projection: sent.projection.map(|projection| Projection {
+            projection_type: name_of::<proto::ProjectionType>(projection.projection_type),
+            non_key_attributes: list(projection.non_key_attributes),
+        }),
+        provisioned_throughput: throughput(sent.provisioned_throughput),
+        on_demand_throughput: on_demand(sent.on_demand_throughput),
+        warm_throughput: warm(sent.warm_throughput),
+    }
+}
+
+fn indexes(sent: Vec<proto::SecondaryIndex>) -> Option<Vec<IndexInput>> {
+    list(sent).map(|indexes| indexes.into_iter().map(index).collect())
+}
+
 fn on_demand(sent: Option<proto::OnDemandThroughput>) -> Option<OnDemandThroughput> {
     sent.map(|sent| OnDemandThroughput {
         max_read_request_units: sent.max_read_request_units,
@@ -114,8 +132,6 @@ fn on_failure(value: i32) -> Option<String> {
 impl Ask for proto::CreateTableRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
         let not_built = not_built([
-            (!self.local_secondary_indexes.is_empty(), "LocalSecondaryIndexes"),
-            (!self.global_secondary_indexes.is_empty(), "GlobalSecondaryIndexes"),
             (streams(self.stream_specification.as_ref()), "StreamSpecification"),
             (encrypts(self.sse_specification.as_ref()), "SSESpecification"),
             (self.resource_policy.is_some(), "ResourcePolicy"),
@@ -131,7 +147,8 @@ impl Ask for proto::CreateTableRequest {
             deletion_protection_enabled: self.deletion_protection_enabled,
             warm_throughput: warm(self.warm_throughput),
             on_demand_throughput: on_demand(self.on_demand_throughput),
-            empty_lists: Vec::new(),
+            local_secondary_indexes: indexes(self.local_secondary_indexes),
+            global_secondary_indexes: indexes(self.global_secondary_indexes),
             not_built,
         };
         CreateTable::parse(input).map(|op| Op::CreateTable(Box::new(op)))
@@ -294,7 +311,7 @@ impl Ask for proto::QueryRequest {
             key_condition_expression: self.key_condition_expression,
             expression_attribute_names: map(self.expression_attribute_names),
             expression_attribute_values: values.expression_values(self.expression_attribute_values),
-            not_built: not_built([(self.index_name.is_some(), "IndexName")]),
+            index_name: self.index_name,
             value_fault: values.fault(),
             ..QueryInput::default()
         };
@@ -318,7 +335,7 @@ impl Ask for proto::ScanRequest {
             filter_expression: self.filter_expression,
             expression_attribute_names: map(self.expression_attribute_names),
             expression_attribute_values: values.expression_values(self.expression_attribute_values),
-            not_built: not_built([(self.index_name.is_some(), "IndexName")]),
+            index_name: self.index_name,
             value_fault: values.fault(),
             ..ScanInput::default()
         };

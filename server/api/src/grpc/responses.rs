@@ -2,14 +2,15 @@
 
 use trilith_domain::ops::batch_execute_statement::StatementOutput;
 use trilith_domain::ops::types::{
-    AttributeDefinition, BillingModeSummary, KeySchemaElement, KeysAndAttributes, OnDemandThroughput,
-    TableClassSummary, Tag, ThroughputDescription, WarmThroughputDescription, WriteRequest,
+    AttributeDefinition, BillingModeSummary, IndexDescription, ItemCollectionMetrics, KeySchemaElement,
+    KeysAndAttributes, OnDemandThroughput, Projection, TableClassSummary, Tag, ThroughputDescription,
+    WarmThroughputDescription, WriteRequest,
 };
 use trilith_domain::ops::{Output, TableDescription};
 use trilith_proto::data::v1 as proto;
 use trilith_values::Item;
 
-use super::convert::{capacity_out, item_out, timestamp, value_of};
+use super::convert::{capacity_out, item_out, metrics_out, timestamp, value_of};
 
 /// A message that answers an operation.
 pub trait Answer: Sized {
@@ -43,14 +44,17 @@ answers! {
     PutItemResponse: PutItem(written) => Self {
         attributes: written.attributes.map(item_out),
         consumed_capacity: written.consumed_capacity.map(capacity_out),
+        item_collection_metrics: written.item_collection_metrics.map(metrics_out),
     };
     UpdateItemResponse: UpdateItem(written) => Self {
         attributes: written.attributes.map(item_out),
         consumed_capacity: written.consumed_capacity.map(capacity_out),
+        item_collection_metrics: written.item_collection_metrics.map(metrics_out),
     };
     DeleteItemResponse: DeleteItem(written) => Self {
         attributes: written.attributes.map(item_out),
         consumed_capacity: written.consumed_capacity.map(capacity_out),
+        item_collection_metrics: written.item_collection_metrics.map(metrics_out),
     };
     GetItemResponse: GetItem(got) => Self {
         item: got.item.map(item_out),
@@ -80,6 +84,11 @@ answers! {
             .unprocessed_items
             .into_iter()
             .flat_map(|(table, requests)| requests.into_iter().map(move |request| unwritten(&table, request)))
+            .collect(),
+        item_collection_metrics: batch
+            .item_collection_metrics
+            .into_iter()
+            .map(|(table, all)| (table, collections(all)))
             .collect(),
         consumed_capacity: batch.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
     };
@@ -210,12 +219,42 @@ fn description(table: TableDescription) -> proto::TableDescription {
         item_count: table.item_count,
         table_arn: table.table_arn,
         table_id: table.table_id,
+        local_secondary_indexes: indexes(table.local_secondary_indexes),
+        global_secondary_indexes: indexes(table.global_secondary_indexes),
         billing_mode_summary: table.billing_mode_summary.map(billing),
         table_class_summary: table.table_class_summary.map(class),
         deletion_protection_enabled: table.deletion_protection_enabled,
         on_demand_throughput: table.on_demand_throughput.map(on_demand),
         warm_throughput: table.warm_throughput.map(warm),
     }
+}
+
+fn indexes(indexes: Option<Vec<IndexDescription>>) -> Vec<proto::SecondaryIndexDescription> {
+    indexes.unwrap_or_default().into_iter().map(index).collect()
+}
+
+fn index(index: IndexDescription) -> proto::SecondaryIndexDescription {
+    let Projection { projection_type, non_key_attributes } = index.projection;
+    proto::SecondaryIndexDescription {
+        index_name: index.index_name,
+        key_schema: index.key_schema.into_iter().map(key_element).collect(),
+        projection: Some(proto::Projection {
+            projection_type: value_of::<proto::ProjectionType>(&projection_type.unwrap_or_default()),
+            non_key_attributes: non_key_attributes.unwrap_or_default(),
+        }),
+        index_status: index.index_status.map_or(0, |status| value_of::<proto::IndexStatus>(status.as_str())),
+        backfilling: index.backfilling,
+        provisioned_throughput: index.provisioned_throughput.map(throughput),
+        index_size_bytes: index.index_size_bytes,
+        item_count: index.item_count,
+        index_arn: index.index_arn,
+        on_demand_throughput: index.on_demand_throughput.map(on_demand),
+        warm_throughput: index.warm_throughput.map(warm),
+    }
+}
+
+fn collections(all: Vec<ItemCollectionMetrics>) -> proto::ItemCollections {
+    proto::ItemCollections { collections: all.into_iter().map(metrics_out).collect() }
 }
 
 fn definition(definition: AttributeDefinition) -> proto::AttributeDefinition {
@@ -274,7 +313,7 @@ fn warm(throughput: WarmThroughputDescription) -> proto::WarmThroughputDescripti
 
 #[cfg(test)]
 mod tests {
-    use trilith_domain::catalog::{BillingMode, TableClass, TableStatus};
+    use trilith_domain::catalog::{BillingMode, IndexStatus, TableClass, TableStatus};
     use trilith_domain::time::Stamp;
 
     use super::*;
@@ -304,6 +343,26 @@ mod tests {
             item_count: 6,
             table_arn: "arn".into(),
             table_id: "uuid".into(),
+            local_secondary_indexes: None,
+            global_secondary_indexes: Some(vec![IndexDescription {
+                index_name: "by_zip".into(),
+                key_schema: vec![KeySchemaElement {
+                    attribute_name: Some("zip".into()),
+                    key_type: Some("HASH".into()),
+                }],
+                projection: Projection {
+                    projection_type: Some("INCLUDE".into()),
+                    non_key_attributes: Some(vec!["city".into()]),
+                },
+                index_status: Some(IndexStatus::Creating),
+                backfilling: Some(true),
+                provisioned_throughput: Some(ThroughputDescription::default()),
+                index_size_bytes: 10,
+                item_count: 11,
+                index_arn: "index arn".into(),
+                on_demand_throughput: None,
+                warm_throughput: None,
+            }]),
             billing_mode_summary: Some(BillingModeSummary {
                 billing_mode: BillingMode::PayPerRequest,
                 last_update_to_pay_per_request: Some(Stamp(7_000_000)),
@@ -341,6 +400,12 @@ mod tests {
         assert_eq!(made.on_demand_throughput.expect("on demand").max_read_request_units, Some(-1));
         assert_eq!(made.warm_throughput.expect("warm").status(), proto::TableStatus::Active);
         assert!(made.deletion_protection_enabled);
+        let index = &made.global_secondary_indexes[0];
+        assert_eq!((index.index_size_bytes, index.item_count, index.backfilling), (10, 11, Some(true)));
+        assert_eq!(index.index_status(), proto::IndexStatus::Creating);
+        let projection = index.projection.as_ref().expect("a projection");
+        assert_eq!(projection.projection_type(), proto::ProjectionType::Include);
+        assert_eq!(projection.non_key_attributes, ["city"]);
         assert_eq!((made.table_size_bytes, made.item_count), (5, 6));
     }
 

@@ -48,6 +48,7 @@ pub fn code(error: &OpError) -> Code {
             Code::ResourceExhausted
         }
         OpError::TransactionConflict(_) => Code::Aborted,
+        OpError::CollectionTooLarge(_) => Code::ResourceExhausted,
         OpError::UnknownOperation => Code::Unimplemented,
         OpError::Internal(_) => Code::Internal,
         OpError::Unavailable(_) => Code::Unavailable,

@@ -158,8 +158,9 @@ async fn checks_are_those_of_the_operation() {
         expression_attribute_values: [(":i".to_owned(), text("a"))].into(),
         ..Default::default()
     };
+    let indexed = QueryRequest { index_name: Some("-".into()), ..indexed };
     let status = client.query(indexed).await.expect_err("refused");
-    assert!(status.message().contains("IndexName"), "{status}");
+    assert!(status.message().contains("indexName"), "{status}");
     let bad = AttributeValue { value: Some(Value::N("ten".into())) };
     let faulty = Item { attributes: [("id".to_owned(), text("a")), ("n".to_owned(), bad)].into() };
     let status = client.put_item(PutItemRequest { item: Some(faulty), ..put() }).await.expect_err("refused");

@@ -78,37 +78,12 @@ pub fn not_built(reader: &mut Reader<'_>, name: &'static str, found: &mut Vec<&'
     Ok(())
 }
 
-/// Reads a list of which only the emptiness matters yet: an empty one is recorded as such (the service refuses it in
-/// words of its own), any other is not built here.
-pub fn empty_or_not_built(
-    reader: &mut Reader<'_>,
-    name: &'static str,
-    empty: &mut Vec<&'static str>,
-    found: &mut Vec<&'static str>,
-) -> Read<()> {
-    if reader.null()? {
-        return Ok(());
-    }
-    let mut elements = reader.list()?;
-    let mut count = 0;
-    while reader.element(&mut elements)? {
-        reader.skip()?;
-        count += 1;
-    }
-    let names = if count == 0 { empty } else { found };
-    if !names.contains(&name) {
-        names.push(name);
-    }
-    Ok(())
-}
-
 /// Implements [`FromJson`] for a structure with a `Default`: wire names to fields; then, for types that have the
-/// fields for it, the member of expression values (whose faults name their placeholder), lists whose emptiness matters (`empty_lists`), wire names that are not built (`not_built`), and
+/// fields for it, the member of expression values (whose faults name their placeholder), wire names that are not built (`not_built`), and
 /// `takes faults` for an operation's input, which carries the first fault of an attribute value (`value_fault`).
 macro_rules! structure {
     ($type:ty { $($wire:literal => $field:ident),* $(,)? }
         $(values { $values:literal => $values_field:ident })?
-        $(lists { $($list:literal),* $(,)? })?
         $(not built { $($other:literal),* $(,)? })?
         $(takes $value_fault:ident)?
     ) => {
@@ -122,10 +97,6 @@ macro_rules! structure {
                     match &*name {
                         $($wire => made.$field = $crate::json::shape::optional(reader)?,)*
                         $($values => made.$values_field = $crate::json::value::expression_values(reader)?,)?
-                        $($($list => {
-                            let (empty, found) = (&mut made.empty_lists, &mut made.not_built);
-                            $crate::json::shape::empty_or_not_built(reader, $list, empty, found)?;
-                        })*)?
                         $($($other => {
                             $crate::json::shape::not_built(reader, $other, &mut made.not_built)?;
                         })*)?

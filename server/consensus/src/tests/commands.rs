@@ -13,6 +13,8 @@ pub(super) fn schema(table: u64) -> TableSchema {
         hash: KeyAttribute { name: "k".into(), kind: KeyType::S },
         range: None,
         seed: 90 + table,
+        indexes: Vec::new(),
+        index_of: None,
     }
 }
 

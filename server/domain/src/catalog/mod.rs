@@ -27,5 +27,8 @@ pub use apply::{Outcome, apply};
 pub use command::{
     CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState, Refusal, ReplicaPlace, ShardRecord,
 };
-pub use table::{BillingMode, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus, Units};
+pub use table::{
+    BillingMode, IndexRecord, IndexStatus, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus,
+    Units,
+};
 pub use view::{Catalog, Change, Counters};

@@ -9,10 +9,13 @@ use trilith_values::{SchemaVersion, TableId};
 
 use super::apply::{Draft, Outcome};
 use super::command::CatalogReply;
-use super::table::{BillingMode, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus, Units};
+use super::table::{
+    BillingMode, IndexRecord, IndexStatus, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus,
+    Units,
+};
 use super::view::{Catalog, Change};
 use crate::limits::{TAG_BYTES_MAX, TAGS_MAX};
-use crate::schema::HashInterval;
+use crate::schema::{HashInterval, IndexScope};
 use crate::time::Stamp;
 
 /// Tables of an account (contract 15).
@@ -55,6 +58,10 @@ pub(super) fn create(catalog: &Catalog, new: &NewTable<'_>, stamp: Stamp) -> Out
         return Outcome::invalid("the cluster has no shards for tables");
     }
     draft.counters().next_table += 1;
+    let mut definition = new.definition.clone();
+    for index in &mut definition.indexes {
+        place_index(catalog, &mut draft, new.seed, index);
+    }
     let on_demand = new.definition.billing == BillingMode::PayPerRequest;
     let table = TableRecord {
         id,
@@ -63,7 +70,7 @@ pub(super) fn create(catalog: &Catalog, new: &NewTable<'_>, stamp: Stamp) -> Out
         uuid: new.uuid,
         created: stamp,
         status: TableStatus::Creating,
-        definition: new.definition.clone(),
+        definition,
         version: SchemaVersion::FIRST,
         seed: new.seed,
         spans,
@@ -91,6 +98,21 @@ fn place_spans(catalog: &Catalog, table: TableId) -> Vec<SpanPlace> {
     (0..count).map(place).collect()
 }
 
+/// Gives an index its id and, where it is global, seed and spans.
+fn place_index(catalog: &Catalog, draft: &mut Draft, seed: u64, index: &mut IndexRecord) {
+    let id = TableId(draft.counters().next_table);
+    draft.counters().next_table += 1;
+    index.schema.id = id;
+    if !index.schema.is_local() {
+        // As good as random, given that the table's is, and another for each index.
+        index.schema.scope = IndexScope::Global { seed: seed.wrapping_add(id.0.wrapping_mul(SEED_STEP)) };
+        index.spans = place_spans(catalog, id);
+    }
+}
+
+/// An odd number without a pattern (of the golden ratio).
+const SEED_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// Every span has applied the table's descriptor: it becomes Active.
 pub(super) fn ready(catalog: &Catalog, table: TableId) -> Outcome {
     let Some(table) = catalog.table(table) else {
@@ -98,7 +120,14 @@ pub(super) fn ready(catalog: &Catalog, table: TableId) -> Outcome {
     };
     match table.status {
         TableStatus::Creating | TableStatus::Updating => {
-            store(Draft::of(catalog), TableRecord { status: TableStatus::Active, ..table.clone() })
+            let mut next = TableRecord { status: TableStatus::Active, ..table.clone() };
+            // Indexes that were made with the table are ready with it.
+            for index in next.definition.indexes.iter_mut().filter(|index| index.backfilling.is_none()) {
+                if index.status == IndexStatus::Creating {
+                    index.status = IndexStatus::Active;
+                }
+            }
+            store(Draft::of(catalog), next)
         }
         TableStatus::Active => Outcome::reply(CatalogReply::Table(Box::new(table.clone()))),
         TableStatus::Deleting => busy(table),

@@ -98,6 +98,7 @@ fn definition() -> TableDefinition {
         warm: Some(Units { read: 8, write: 9 }),
         class: Some(TableClass::StandardInfrequentAccess),
         deletion_protection: true,
+        indexes: Vec::new(),
     }
 }
 
@@ -158,7 +159,8 @@ fn stored_values() {
     assert_eq!((stored.header, stored.item()), (header, Ok(item)));
     assert_eq!(hex(&sealed), hex(&pinned), "item is written");
 
-    let span = Span { schema: schema(7, true), interval: HashInterval::part(1, 3), items: 3, bytes: 120 };
+    let mut span = Span::new(schema(7, true), HashInterval::part(1, 3));
+    (span.items, span.bytes) = (3, 120);
     check_row("span", &span);
     let machine =
         MachineRow { machine_version: 1, last_stamp: Stamp(1_000_001), poisoned: 1, hash: u64::MAX };

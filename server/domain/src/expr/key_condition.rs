@@ -6,6 +6,8 @@
 //!
 //! Absent: keys of several attributes, which only indexes have. [`KeyCondition`] keeps as many conditions as they need.
 
+use std::collections::BTreeMap;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use trilith_values::{AttributeValue, KeyType, KeyValue};
 
@@ -13,6 +15,7 @@ use super::ast::{Comparator, Condition, Literal, Operand, Test};
 use super::limits::{MAX_KEY_CONDITIONS, MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
 use super::path::Path;
 use crate::error::OpError;
+use crate::schema::KeyAttribute;
 
 /// A condition on one key attribute. Over attribute values as it is read, over key values once it is bound.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -181,6 +184,74 @@ impl KeyCondition {
             _ => return Err(not_supported()),
         };
         Ok(BoundKeyCondition { hash, range })
+    }
+}
+
+/// A key condition that fits the key of an index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoundIndexCondition {
+    /// Values of the HASH attributes, all of them.
+    pub hash: Vec<KeyValue>,
+    /// Values of the leading RANGE attributes that have an equality, but for the last condition.
+    pub equal: Vec<KeyValue>,
+    /// Condition on the RANGE attribute that follows.
+    pub range: Option<RangeTest>,
+}
+
+impl KeyCondition {
+    /// Brings in the key schema of an index: an equality for every HASH attribute, then conditions on RANGE attributes
+    /// from the left, of which only the last may be other than an equality.
+    ///
+    /// # Errors
+    /// The service's texts, as [`KeyCondition::bind`].
+    pub fn bind_index(
+        &self,
+        hash: &[KeyAttribute],
+        range: &[KeyAttribute],
+    ) -> Result<BoundIndexCondition, OpError> {
+        let mut tests: BTreeMap<&str, RangeTest<AttributeValue>> = BTreeMap::new();
+        for (name, value) in &self.hash {
+            tests.insert(name, RangeTest::Eq(value.clone()));
+        }
+        for (name, test) in self.range.iter().chain(&self.rest) {
+            tests.insert(name, test.clone());
+        }
+        let mut bound = BoundIndexCondition { hash: Vec::new(), equal: Vec::new(), range: None };
+        for KeyAttribute { name, kind } in hash {
+            match tests.remove(name.as_str()) {
+                Some(RangeTest::Eq(value)) => {
+                    let value = key_value(name, *kind, value)?;
+                    check_hash_size(&value)?;
+                    bound.hash.push(value);
+                }
+                Some(_) => return Err(not_supported()),
+                None => {
+                    return Err(OpError::validation(format!(
+                        "Query condition missed key schema element: {name}"
+                    )));
+                }
+            }
+        }
+        for KeyAttribute { name, kind } in range {
+            let Some(test) = tests.remove(name.as_str()) else { break };
+            if let Some(RangeTest::Eq(value)) = bound.range.take() {
+                bound.equal.push(value);
+            }
+            let test = test.try_map(|value| {
+                let value = key_value(name, *kind, value)?;
+                check_range_size(&value)?;
+                Ok::<_, OpError>(value)
+            })?;
+            if matches!(test, RangeTest::BeginsWith(KeyValue::N(_))) {
+                return Err(not_supported());
+            }
+            let last = !matches!(test, RangeTest::Eq(_));
+            bound.range = Some(test);
+            if last {
+                break;
+            }
+        }
+        if tests.is_empty() { Ok(bound) } else { Err(not_supported()) }
     }
 }
 

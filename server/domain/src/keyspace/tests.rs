@@ -24,6 +24,16 @@ fn any_key() -> impl Strategy<Value = Key> {
     let shard = (0..u32::MAX).prop_map(ShardId);
     prop_oneof![
         any_item_key().prop_map(|(table, key)| Key::Item(table, key)),
+        (any_item_key(), 1..u64::MAX, any_key_value()).prop_map(|((table, key), index, sort)| {
+            Key::LocalIndex { table, key, index: TableId(index), sort }
+        }),
+        any_item_key().prop_map(|(table, ItemKey { hash, partition, .. })| {
+            Key::Collection { table, hash, partition }
+        }),
+        (id, id, proptest::collection::vec(any_key_value(), 1..5))
+            .prop_map(|(index, hash, values)| Key::GlobalIndex { index: TableId(index), hash, values }),
+        (shard.clone(), id).prop_map(|(shard, stamp)| Key::Owed(shard, Stamp(stamp))),
+        shard.clone().prop_map(Key::Outbox),
         shard.clone().prop_map(Key::Applied),
         shard.clone().prop_map(Key::Machine),
         (shard.clone(), id).prop_map(|(shard, table)| Key::Span(shard, TableId(table))),
@@ -41,9 +51,14 @@ fn any_key() -> impl Strategy<Value = Key> {
 /// The prefixes that a key falls under, whole: every list of keys that something scans.
 fn prefixes_of(key: &Key) -> Vec<Prefix> {
     match key {
-        Key::Item(table, key) => {
+        Key::Item(table, key) | Key::LocalIndex { table, key, .. } => {
             vec![Prefix::Table(*table), Prefix::Partition(*table, key.hash, key.partition.clone())]
         }
+        Key::Collection { table, hash, partition } => {
+            vec![Prefix::Table(*table), Prefix::Partition(*table, *hash, partition.clone())]
+        }
+        Key::GlobalIndex { index, .. } => vec![Prefix::Table(*index)],
+        Key::Owed(shard, _) | Key::Outbox(shard) => vec![Prefix::Shard(*shard)],
         Key::Applied(shard) | Key::Machine(shard) => vec![Prefix::Shard(*shard)],
         Key::Span(shard, _) => vec![Prefix::Shard(*shard), Prefix::Spans(*shard)],
         Key::Poison { shard, .. } => vec![Prefix::Shard(*shard), Prefix::Poisons(*shard)],
@@ -95,7 +110,7 @@ fn catalog_rows_stand_in_their_shard_alone() {
     let foreign = [&[0, 0, 0, 9, TABLE], &[0; 8][..]].concat();
     assert_eq!(Key::decode(Family::Meta, &foreign), Err(BadKey::Kind(TABLE)));
     assert_eq!(Key::decode(Family::Meta, &[0, 0, 0, 0, 0x3f]), Err(BadKey::Kind(0x3f)));
-    assert_eq!(Key::decode(Family::Outbox, &[]), Err(BadKey::Family(Family::Outbox)));
+    assert_eq!(Key::decode(Family::Expiry, &[]), Err(BadKey::Family(Family::Expiry)));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::command::{Batch, Command, CommandBody};
 use super::reply::{Reply, ReplyBody};
 use super::state::{PoisonRow, ShardState};
 use super::working::{Prefetched, Working};
-use super::{item_write, spans};
+use super::{index, item_write, outbox, spans};
 use crate::catalog;
 use crate::codec::{self, CorruptValue};
 use crate::explain;
@@ -38,12 +38,17 @@ pub struct At {
 /// The keys that a command needs. It never reads another.
 pub fn reads(command: &Command) -> Vec<(Family, Bytes)> {
     match &command.body {
-        CommandBody::Write(write) => vec![(Family::Items, item_key(write.table, &write.key))],
+        CommandBody::Write(write) => {
+            vec![(Family::Items, item_key(write.table, &write.key)), index::reads(write.table, &write.key)]
+        }
+        CommandBody::IndexApply(apply) => outbox::reads(apply).collect(),
+        CommandBody::Backfill(backfill) => outbox::backfill_reads(backfill).collect(),
         CommandBody::SpanOpen { .. }
         | CommandBody::SpanAlter { .. }
         | CommandBody::SpanDrop { .. }
         // The catalog is in the state.
         | CommandBody::Catalog(_)
+        | CommandBody::OutboxTrim(_)
         | CommandBody::PlantedPanic => Vec::new(),
     }
 }
@@ -125,7 +130,7 @@ pub fn apply(
     let body = match run {
         Ok(outcome) => {
             let outcome = outcome?;
-            state.make(outcome.changes, working);
+            state.make(outcome.changes, working)?;
             outcome.body
         }
         Err(panic) => {
@@ -156,6 +161,9 @@ fn run(
         }
         CommandBody::Catalog(_) => Outcome::reply(ReplyBody::NotMine),
         CommandBody::PlantedPanic => panic!("planted panic"),
+        CommandBody::IndexApply(apply) => return outbox::index_apply(state, working, apply),
+        CommandBody::OutboxTrim(rows) => outbox::trim(state, rows),
+        CommandBody::Backfill(backfill) => return outbox::backfill(state, working, backfill, stamp),
     })
 }
 

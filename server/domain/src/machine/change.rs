@@ -7,13 +7,16 @@ use bytes::Bytes;
 use trilith_values::{CommandId, TableId};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::index;
+use super::outbox::{self, OwedRow};
 use super::reply::ReplyBody;
 use super::state::ShardState;
 use super::working::Working;
 use crate::catalog;
-use crate::codec;
+use crate::codec::{self, CorruptValue};
 use crate::keyspace::{Family, Key};
 use crate::schema::Span;
+use crate::time::Stamp;
 
 /// A change of one row or a run of rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +76,8 @@ impl Outcome {
     }
 }
 
-/// One change. Each is absolute (the value after it), so making it cannot fail.
+/// One change. Most are absolute (the value after it); the counters of indexes and of what is owed are relative, so that
+/// a command may change several items. Making it cannot fail but for damage.
 #[derive(Debug)]
 pub(super) enum Change {
     /// Sets or removes a row of an item.
@@ -88,23 +92,78 @@ pub(super) enum Change {
     SpanGone(TableId),
     /// Changes the catalog.
     Catalog(catalog::Change),
+    /// Changes what a local index holds of a span: sizes of an entry that goes and of one that comes.
+    IndexCount { table: TableId, index: TableId, gone: Option<u64>, come: Option<u64> },
+    /// Changes the size of an item collection by so many bytes.
+    Collection { key: Bytes, grown: i64 },
+    /// Owes these rows to global indexes. All of a command go into one row of the outbox.
+    Owe(Vec<OwedRow>),
+    /// Removes rows from the outbox: stamps, and the bytes of each.
+    Paid(Vec<(Stamp, u64)>),
 }
 
 impl ShardState {
-    /// Makes the changes of one command.
-    pub(super) fn make(&mut self, changes: Vec<Change>, working: &mut Working) {
+    /// Makes the changes of one command, whose stamp is the state's last.
+    ///
+    /// # Errors
+    /// [`CorruptValue`] if a row that it adds to is damaged.
+    pub(super) fn make(&mut self, changes: Vec<Change>, working: &mut Working) -> Result<(), CorruptValue> {
         if changes.is_empty() {
-            return;
+            return Ok(());
         }
         let mut hasher = EffectHasher::after(self.row.hash);
+        let mut owed = Vec::new();
         for change in changes {
-            self.make_one(change, working, &mut hasher);
+            self.make_one(change, working, &mut hasher, &mut owed)?;
+        }
+        if !owed.is_empty() {
+            let key = Key::Owed(self.shard(), self.last_stamp()).encode();
+            let row = outbox::seal_owed(&owed);
+            self.outbox.rows += 1;
+            self.outbox.bytes += row.len() as u64;
+            working.touch_outbox();
+            hasher.set(working, Family::Outbox, key, Some(row));
         }
         self.row.hash = hasher.digest();
+        Ok(())
     }
 
-    fn make_one(&mut self, change: Change, working: &mut Working, hasher: &mut EffectHasher) {
+    fn make_one(
+        &mut self,
+        change: Change,
+        working: &mut Working,
+        hasher: &mut EffectHasher,
+        owed: &mut Vec<OwedRow>,
+    ) -> Result<(), CorruptValue> {
         match change {
+            Change::Owe(rows) => owed.extend(rows),
+            Change::Paid(rows) => {
+                for (stamp, bytes) in rows {
+                    let key = Key::Owed(self.shard(), stamp).encode();
+                    hasher.set(working, Family::Outbox, key, None);
+                    self.outbox.rows = self.outbox.rows.saturating_sub(1);
+                    self.outbox.bytes = self.outbox.bytes.saturating_sub(bytes);
+                    self.outbox.trimmed = stamp;
+                }
+                working.touch_outbox();
+            }
+            Change::IndexCount { table, index, gone, come } => {
+                let parts = [table.0, index.0, gone.map_or(u64::MAX, |size| size), come.unwrap_or(u64::MAX)];
+                hasher.feed(b'i', &[parts.map(u64::to_le_bytes).as_flattened()]);
+                let span = self.spans.get_mut(&table).expect("a counted span is owned");
+                let count = span.local.entry(index).or_default();
+                let after = |now: u64, come: u64, gone: u64| {
+                    (now + come).checked_sub(gone).expect("an index counts what it holds")
+                };
+                count.items = after(count.items, u64::from(come.is_some()), u64::from(gone.is_some()));
+                count.bytes = after(count.bytes, come.unwrap_or(0), gone.unwrap_or(0));
+                working.touch_span(table);
+            }
+            Change::Collection { key, grown } => {
+                let bytes = index::collection_bytes(working, &key)?.saturating_add_signed(grown);
+                let row = (bytes > 0).then(|| codec::seal_row(&bytes));
+                hasher.set(working, Family::LocalIndex, key, row);
+            }
             Change::Row { family, key, value } => hasher.set(working, family, key, value),
             Change::Range { family, start, end } => {
                 hasher.feed(b'r', &[family.name().as_bytes(), &start, &end]);
@@ -134,6 +193,7 @@ impl ShardState {
                 }
             }
         }
+        Ok(())
     }
 
     /// Sets a command aside that panicked: records it, counts it, and lets it into the hash.
@@ -151,6 +211,10 @@ impl ShardState {
         for table in working.take_touched_spans() {
             let row = self.spans.get(&table).map(codec::seal_row);
             working.set(Family::Meta, Key::Span(self.shard(), table).encode(), row);
+        }
+        if working.take_touched_outbox() {
+            let row = codec::seal_row(&self.outbox);
+            working.set(Family::Meta, Key::Outbox(self.shard()).encode(), Some(row));
         }
         let (key, value) = self.machine_row();
         working.set(Family::Meta, key, Some(value));

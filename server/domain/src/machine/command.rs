@@ -5,6 +5,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use trilith_values::{CommandId, Item, SchemaVersion, TableId};
 
+use super::outbox::{Backfill, IndexApply};
 use crate::catalog::CatalogCommand;
 use crate::codec::items;
 use crate::expr::{Condition, Update};
@@ -56,6 +57,12 @@ pub enum CommandBody {
     Catalog(CatalogCommand),
     /// Panics in apply, to prove the poison rule. No request produces it; only tests propose it.
     PlantedPanic,
+    /// Takes entries into a global index. Idempotent by stamps.
+    IndexApply(IndexApply),
+    /// Removes what was paid from the outbox: stamps in order, and the bytes of each row. Idempotent.
+    OutboxTrim(Vec<(Stamp, u64)>),
+    /// Owes a new global index the entries of items that were there before it. Idempotent.
+    Backfill(Backfill),
 }
 
 impl CommandBody {
@@ -67,7 +74,10 @@ impl CommandBody {
             | Self::SpanOpen { .. }
             | Self::SpanAlter { .. }
             | Self::Catalog(_)
-            | Self::PlantedPanic => false,
+            | Self::PlantedPanic
+            | Self::IndexApply(_)
+            | Self::OutboxTrim(_)
+            | Self::Backfill(_) => false,
         }
     }
 }

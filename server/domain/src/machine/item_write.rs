@@ -7,7 +7,8 @@ use trilith_values::{AttributeValue, Item};
 
 use super::change::{Change, Outcome};
 use super::command::{Action, ReturnValues, Write};
-use super::reply::{ReplyBody, Written};
+use super::index;
+use super::reply::{ReplyBody, Written, WrittenIndexed};
 use super::state::ShardState;
 use super::working::Working;
 use crate::codec::{CorruptValue, Damage};
@@ -40,7 +41,8 @@ pub(super) fn write(
     let key = item_key(write.table, &write.key);
     let stored = working.item(&key)?;
     let old_size = stored.as_ref().map_or(0, StoredItem::size);
-    let old = old_tree(write, stored.as_ref()).map_err(|damage| damage.at(Family::Items, &key))?;
+    let old =
+        old_tree(write, &span.schema, stored.as_ref()).map_err(|damage| damage.at(Family::Items, &key))?;
 
     if let Some(condition) = &write.condition
         && !condition.holds_for(old.as_ref())
@@ -63,9 +65,22 @@ pub(super) fn write(
         return Ok(Outcome::reply(ReplyBody::Invalid(text.to_owned())));
     }
     let row = header.zip(next.item.as_deref()).map(|(header, item)| seal_item(&header, item));
-    let changes = changes(span, key, exists.then_some(old_size), row, new_size);
+    let images = (old.as_ref(), next.item.as_deref());
+    let upkeep = match index::upkeep(state, working, span, &write.key, images, stamp)? {
+        Ok(upkeep) => upkeep,
+        Err(reply) => return Ok(Outcome::reply(reply)),
+    };
+    let mut changes = changes(span, key, exists.then_some(old_size), row, new_size);
+    changes.extend(upkeep.changes);
     let attributes = image(write.returns, old, next);
-    Ok(Outcome { body: ReplyBody::Written(Written { attributes, old_size, new_size }), changes })
+    let written = Written { attributes, old_size, new_size };
+    let body = if span.schema.indexes.is_empty() {
+        ReplyBody::Written(written)
+    } else {
+        let (charges, collection) = (upkeep.charges, upkeep.collection);
+        ReplyBody::WrittenIndexed(Box::new(WrittenIndexed { written, charges, collection }))
+    };
+    Ok(Outcome { body, changes })
 }
 
 /// The span that holds the key, in the version that the write was bound to.
@@ -81,8 +96,13 @@ fn owned_span<'s>(state: &'s ShardState, write: &Write) -> Result<&'s Span, Repl
 }
 
 /// The item before as a tree, where something will look at it.
-fn old_tree(write: &Write, stored: Option<&StoredItem<'_>>) -> Result<Option<Item>, Damage> {
+fn old_tree(
+    write: &Write,
+    schema: &TableSchema,
+    stored: Option<&StoredItem<'_>>,
+) -> Result<Option<Item>, Damage> {
     let wanted = write.condition.is_some()
+        || !schema.indexes.is_empty()
         || matches!(write.action, Action::Update(_))
         || matches!(write.returns, ReturnValues::AllOld | ReturnValues::UpdatedOld);
     stored.filter(|_| wanted).map(StoredItem::item).transpose()

@@ -22,15 +22,16 @@
 //! - No two writes of a shard have the same stamp, and stamps follow the log's order.
 //! - A shard counts the items and bytes of its spans exactly.
 //!
-//! Deliberately absent, but with their place in the formats: the replay table for command ids, transactions, indexes
-//! and the records owed to them.
+//! Deliberately absent, but with their place in the formats: the replay table for command ids, and transactions.
 
 pub mod command;
 pub mod reply;
 
 mod apply;
 mod change;
+mod index;
 mod item_write;
+mod outbox;
 mod spans;
 mod state;
 mod working;
@@ -43,7 +44,8 @@ mod tests;
 pub use apply::{At, apply, apply_batch, apply_entries, reads, reads_of};
 pub use change::{Effect, Effects};
 pub use command::{Action, Batch, Command, CommandBody, ReturnValues, Write};
-pub use reply::{Reply, ReplyBody, Written};
+pub use outbox::{Backfill, IndexApply, OUTBOX_BYTES_MAX, OUTBOX_ROWS_MAX, Outbox, OwedRow};
+pub use reply::{CollectionSize, IndexCharge, Reply, ReplyBody, Written, WrittenIndexed};
 pub(crate) use state::scan_rows;
 pub use state::{MACHINE_VERSION, MachineRow, PoisonRow, ShardState};
 pub use working::{Prefetched, Working};

@@ -54,6 +54,9 @@ impl Model {
             }
             CommandBody::Catalog(_) => ReplyBody::NotMine,
             CommandBody::PlantedPanic => ReplyBody::Poisoned,
+            CommandBody::IndexApply(_) | CommandBody::OutboxTrim(_) | CommandBody::Backfill(_) => {
+                unreachable!("indexes have a model of their own")
+            }
         }
     }
 

@@ -46,6 +46,44 @@ pub enum ReplyBody {
     Catalog(CatalogReply),
     /// Applying the command panicked; it was set aside, alike on every replica, and changed nothing.
     Poisoned,
+    /// As [`ReplyBody::Written`], in a table with indexes.
+    WrittenIndexed(Box<WrittenIndexed>),
+    /// The item collection would be larger than the service allows. Nothing changed.
+    CollectionFull,
+    /// The shard owes its indexes too much to take on more. Nothing changed; it may be sent again a little later.
+    Overloaded,
+}
+
+/// A write that happened in a table with indexes.
+#[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct WrittenIndexed {
+    /// The write itself.
+    pub written: Written,
+    /// What the indexes that it changed are charged.
+    pub charges: Vec<IndexCharge>,
+    /// The item collection afterwards; `None` in a table without local indexes.
+    pub collection: Option<CollectionSize>,
+}
+
+/// How large an item collection is.
+#[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct CollectionSize {
+    /// The partition key.
+    #[borsh(serialize_with = "items::write", deserialize_with = "items::read")]
+    pub key: Item,
+    /// Bytes of its items and their entries in local indexes.
+    pub bytes: u64,
+}
+
+/// What one index is charged for a write of an item.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct IndexCharge {
+    /// The index's name.
+    pub name: String,
+    /// Whether it is a local index.
+    pub local: bool,
+    /// Write units.
+    pub units: u64,
 }
 
 /// A write that happened.

@@ -15,7 +15,7 @@ pub(super) fn open(state: &ShardState, schema: &TableSchema, interval: &HashInte
             Outcome::reply(ReplyBody::Invalid("an interval of hashes ends before it begins".to_owned()))
         }
         None => {
-            let span = Span { schema: schema.clone(), interval: *interval, items: 0, bytes: 0 };
+            let span = Span::new(schema.clone(), *interval);
             done(vec![Change::Span(Box::new(span))])
         }
         Some(span) if span.interval != *interval => Outcome::reply(ReplyBody::Invalid(format!(

@@ -7,6 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
 use trilith_values::{CommandId, ShardId, TableId};
 
+use super::outbox::Outbox;
 use crate::catalog::Catalog;
 use crate::codec::{self, Damage};
 use crate::keyspace::{CATALOG_SHARD, Family, Key, Prefix};
@@ -27,6 +28,7 @@ pub struct ShardState {
     pub(super) spans: BTreeMap<TableId, Span>,
     /// Empty in every shard but the catalog's own.
     pub(super) catalog: Box<Catalog>,
+    pub(super) outbox: Outbox,
 }
 
 /// The stored form of what is not spans and catalog.
@@ -60,7 +62,7 @@ impl ShardState {
     pub fn new(shard: ShardId) -> Self {
         let row =
             MachineRow { machine_version: MACHINE_VERSION, last_stamp: Stamp::ZERO, poisoned: 0, hash: 0 };
-        Self { shard, row, spans: BTreeMap::new(), catalog: Box::default() }
+        Self { shard, row, spans: BTreeMap::new(), catalog: Box::default(), outbox: Outbox::default() }
     }
 
     /// Reads the state back from its rows; a shard without rows is new.
@@ -81,6 +83,10 @@ impl ShardState {
         scan_rows(view, &Prefix::Spans(shard), |_, span: Span| {
             state.spans.insert(span.schema.table, span);
         })?;
+        let key = Key::Outbox(shard).encode();
+        if let Some(sealed) = view.get(Family::Meta, &key)? {
+            state.outbox = codec::open_row(&sealed).map_err(|damage| damage.at(Family::Meta, &key))?;
+        }
         if shard == CATALOG_SHARD {
             *state.catalog = Catalog::load(view)?;
         }
@@ -117,6 +123,11 @@ impl ShardState {
         &self.spans
     }
 
+    /// What it owes to global indexes.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
     /// The catalog; empty in every shard but [`CATALOG_SHARD`].
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -129,6 +140,10 @@ impl ShardState {
 }
 
 impl Spans for ShardState {
+    fn shard(&self) -> ShardId {
+        self.shard
+    }
+
     fn span(&self, table: TableId) -> Result<Option<Span>, ViewError> {
         Ok(self.spans.get(&table).cloned())
     }

@@ -39,6 +39,7 @@ pub struct Working {
     changed: BTreeMap<(Family, Bytes), usize>,
     effects: Vec<Effect>,
     touched_spans: BTreeSet<TableId>,
+    touched_outbox: bool,
 }
 
 impl Working {
@@ -57,6 +58,7 @@ impl Working {
             changed: BTreeMap::new(),
             effects: Vec::new(),
             touched_spans: BTreeSet::new(),
+            touched_outbox: false,
         })
     }
 
@@ -122,6 +124,15 @@ impl Working {
 
     pub(super) fn take_touched_spans(&mut self) -> BTreeSet<TableId> {
         std::mem::take(&mut self.touched_spans)
+    }
+
+    /// Notes that the row of what the shard owes must be written at the end of the batch.
+    pub(super) fn touch_outbox(&mut self) {
+        self.touched_outbox = true;
+    }
+
+    pub(super) fn take_touched_outbox(&mut self) -> bool {
+        std::mem::take(&mut self.touched_outbox)
     }
 
     /// All effects, in order.

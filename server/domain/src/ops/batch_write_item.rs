@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::types::{
-    ConsumedCapacity, HalfUnits, ReturnConsumed, ValueFault, WriteRequest, WriteRequestInput,
+    ConsumedCapacity, HalfUnits, ItemCollectionMetrics, ReturnConsumed, ValueFault, WriteRequest,
+    WriteRequestInput,
 };
 use super::write::{self, WriteOptions};
 use super::{TableRef, keys};
@@ -12,7 +13,7 @@ use crate::capacity;
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::limits;
-use crate::machine::{Action, ReplyBody, ReturnValues, Write};
+use crate::machine::{Action, ReplyBody, ReturnValues, Write, WrittenIndexed};
 use crate::validate::{CHECKED, Constraints};
 
 /// What BatchWriteItem is asked. See [`super::types`] on how members arrive.
@@ -35,6 +36,8 @@ pub struct BatchWriteItemOutput {
     pub unprocessed_items: BTreeMap<String, Vec<WriteRequest>>,
     /// `ConsumedCapacity`, one element per table.
     pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
+    /// `ItemCollectionMetrics`, by table; empty (left out) where there is nothing to tell.
+    pub item_collection_metrics: BTreeMap<String, Vec<ItemCollectionMetrics>>,
 }
 
 /// The part of a BatchWriteItem that concerns one table.
@@ -53,18 +56,15 @@ pub struct BatchWriteItem {
     pub tables: Vec<BatchWriteTable>,
     /// `ReturnConsumedCapacity`.
     pub consumed: ReturnConsumed,
+    /// `ReturnItemCollectionMetrics`: whether sizes are asked for.
+    pub metrics: bool,
 }
 
 /// What became of one request of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum BatchWritten {
     /// It was written.
-    Written {
-        /// Size of the item before, bytes.
-        old_size: u64,
-        /// Size of the item after, bytes.
-        new_size: u64,
-    },
+    Written(Box<WrittenIndexed>),
     /// It was surely not written: no leader, throttled, or too late to propose it.
     Unprocessed,
 }
@@ -72,12 +72,7 @@ pub enum BatchWritten {
 impl BatchWritten {
     /// From the reply to its command.
     pub fn of_reply(reply: ReplyBody) -> Result<Self, OpError> {
-        match reply {
-            ReplyBody::Written(written) => {
-                Ok(Self::Written { old_size: written.old_size, new_size: written.new_size })
-            }
-            other => Err(write::refusal(other)),
-        }
+        write::written(reply).map(|written| Self::Written(Box::new(written)))
     }
 }
 
@@ -110,7 +105,7 @@ impl BatchWriteItem {
             }
         }
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
-        check.return_metrics(input.return_item_collection_metrics.as_deref());
+        let metrics = check.return_metrics(input.return_item_collection_metrics.as_deref());
         check.finish()?;
         if requests.values().map(Vec::len).sum::<usize>() > limits::BATCH_WRITE_REQUESTS_MAX {
             return Err(OpError::validation("Too many items requested for the BatchWriteItem call"));
@@ -121,7 +116,7 @@ impl BatchWriteItem {
             Ok::<_, OpError>(BatchWriteTable { table: table.expect(CHECKED), requests })
         };
         let tables = tables.into_iter().zip(requests.into_values()).map(parse).collect::<Result<_, _>>()?;
-        Ok(Self { tables, consumed })
+        Ok(Self { tables, consumed, metrics })
     }
 
     /// The answer: for each table, in order, what became of each of its requests, in order.
@@ -132,16 +127,26 @@ impl BatchWriteItem {
         for (part, written) in self.tables.iter().zip(written) {
             assert_eq!(written.len(), part.requests.len(), "one outcome a request");
             let mut units = HalfUnits::ZERO;
-            let mut left = Vec::new();
+            let (mut left, mut parts, mut collections) = (Vec::new(), Vec::new(), BTreeMap::new());
             for (request, written) in part.requests.iter().zip(written) {
                 match written {
-                    BatchWritten::Written { old_size, new_size } => {
-                        units = units + capacity::write_units(old_size, new_size);
+                    BatchWritten::Written(indexed) => {
+                        let WrittenIndexed { written, charges, collection } = *indexed;
+                        units = units + capacity::write_units(written.old_size, written.new_size);
+                        parts.extend(charges.into_iter().map(write::index_part));
+                        if let Some(collection) = collection.filter(|_| self.metrics) {
+                            // One element a collection, as it is in the end.
+                            collections.insert(format!("{:?}", collection.key), collection);
+                        }
                     }
                     BatchWritten::Unprocessed => left.push(request.clone()),
                 }
             }
-            capacities.extend(capacity::consumed(part.table.given(), units, self.consumed));
+            capacities.extend(capacity::consumed_with(part.table.given(), units, parts, self.consumed));
+            if !collections.is_empty() {
+                let metrics = collections.into_values().map(write::collection_metrics).collect();
+                output.item_collection_metrics.insert(part.table.given().to_owned(), metrics);
+            }
             if !left.is_empty() {
                 output.unprocessed_items.insert(part.table.given().to_owned(), left);
             }
@@ -178,12 +183,16 @@ impl BatchWriteTable {
             returns: ReturnValues::None,
             old_on_failure: false,
             consumed: ReturnConsumed::None,
+            metrics: false,
         };
         let mut seen = BTreeSet::new();
         let mut writes = Vec::with_capacity(self.requests.len());
         for request in &self.requests {
             let (key, action) = match request {
-                WriteRequest::Put(item) => (keys::key_of_item(record, item)?, Action::Put(item.clone())),
+                WriteRequest::Put(item) => {
+                    keys::check_index_keys(record, item)?;
+                    (keys::key_of_item(record, item)?, Action::Put(item.clone()))
+                }
                 WriteRequest::Delete(map) => (keys::key_of_map(record, map)?, Action::Delete),
             };
             if !seen.insert((key.partition.clone(), key.sort.clone())) {

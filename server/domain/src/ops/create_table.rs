@@ -1,14 +1,14 @@
-//! CreateTable: a name, a key of one or two attributes, settings. Indexes, streams and keys of one's own come later.
+//! CreateTable: a name, a key of one or two attributes, indexes, settings. Streams and keys of one's own come later.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::describe_table::KEY_TYPES;
 use super::settings::{self, Capacity};
 use super::types::{
-    AttributeDefinition, KeySchemaElement, NotBuilt, OnDemandThroughput, Tag, ThroughputInput,
+    AttributeDefinition, IndexInput, KeySchemaElement, NotBuilt, OnDemandThroughput, Tag, ThroughputInput,
     WarmThroughputInput,
 };
-use super::{TableRef, tags};
+use super::{TableRef, indexes, tags};
 use crate::catalog::{BillingMode, CatalogCommand, TableDefinition, Units};
 use crate::error::OpError;
 use crate::limits::KEY_ATTRIBUTE_NAME_MAX;
@@ -38,8 +38,10 @@ pub struct CreateTableInput {
     pub warm_throughput: Option<WarmThroughputInput>,
     /// `OnDemandThroughput`.
     pub on_demand_throughput: Option<OnDemandThroughput>,
-    /// Wire names of index lists (`GlobalSecondaryIndexes`, `LocalSecondaryIndexes`) that were sent empty.
-    pub empty_lists: Vec<&'static str>,
+    /// `LocalSecondaryIndexes`.
+    pub local_secondary_indexes: Option<Vec<IndexInput>>,
+    /// `GlobalSecondaryIndexes`.
+    pub global_secondary_indexes: Option<Vec<IndexInput>>,
     /// Members that were sent and are not built.
     pub not_built: NotBuilt,
 }
@@ -61,18 +63,20 @@ impl CreateTable {
         let mut check = Constraints::new();
         check_attribute_definitions(&mut check, input.attribute_definitions.as_deref());
         let table = check.bare_table("tableName", input.table_name.as_deref());
-        check_key_schema(&mut check, input.key_schema.as_deref());
+        check.required("keySchema", input.key_schema.as_ref());
+        check_key_schema_elements(&mut check, "keySchema", input.key_schema.as_deref(), 2);
+        let local = input.local_secondary_indexes.as_deref();
+        let global = input.global_secondary_indexes.as_deref();
+        indexes::check_lists(&mut check, local, global);
         let billing = check.billing_mode(input.billing_mode.as_deref());
         let throughput = check.throughput(input.provisioned_throughput.as_ref());
         tags::check(&mut check, input.tags.as_deref());
         let class = check.table_class(input.table_class.as_deref());
         check.finish()?;
-        if let Some(list) = input.empty_lists.first() {
-            return Err(OpError::Validation(format!(
-                "One or more parameter values were invalid: List of {list} is empty"
-            )));
-        }
         validate::refuse_not_built(&input.not_built)?;
+        if global.is_some_and(|indexes| !indexes.is_empty()) {
+            validate::refuse_not_built(&["GlobalSecondaryIndexes"])?;
+        }
 
         let capacity = Capacity {
             billing,
@@ -82,7 +86,17 @@ impl CreateTable {
         };
         let (billing, throughput) = resolve_billing(&capacity)?;
         let elements = input.key_schema.expect(CHECKED);
-        let (hash, range) = resolve_keys(&elements, &input.attribute_definitions.expect(CHECKED))?;
+        let definitions = input.attribute_definitions.expect(CHECKED);
+        let (hash, range) = resolve_keys(&elements, &definitions)?;
+        let keys = (&hash, range.as_ref());
+        let indexes = indexes::resolve(local, global, keys, &definitions, billing)?;
+        let names: Vec<&str> =
+            elements.iter().filter_map(|element| element.attribute_name.as_deref()).collect();
+        if indexes.is_empty() {
+            check_all_used(&names, &definitions)?;
+        } else {
+            indexes::check_all_used(&names, &indexes, &definitions)?;
+        }
         let on_demand_maximum = capacity
             .on_demand_maximum
             .map(|asked| settings::check_on_demand_maximum(billing, None, asked))
@@ -101,6 +115,7 @@ impl CreateTable {
             warm,
             class,
             deletion_protection: input.deletion_protection_enabled.unwrap_or(false),
+            indexes,
         };
         Ok(Self { table: table.expect(CHECKED), definition, tags })
     }
@@ -132,16 +147,20 @@ fn check_attribute_definitions(check: &mut Constraints, definitions: Option<&[At
     }
 }
 
-fn check_key_schema(check: &mut Constraints, elements: Option<&[KeySchemaElement]>) {
-    check.required("keySchema", elements.as_ref());
+pub(super) fn check_key_schema_elements(
+    check: &mut Constraints,
+    key_schema: &str,
+    elements: Option<&[KeySchemaElement]>,
+    max: usize,
+) {
     if let Some(elements) = elements {
-        check.count("keySchema", elements.len(), 1, 2);
+        check.count(key_schema, elements.len(), 1, max);
     }
     for (i, element) in elements.unwrap_or_default().iter().enumerate() {
         if check.is_full() {
             break;
         }
-        let path = format!("keySchema.{}.member", i + 1);
+        let path = format!("{key_schema}.{}.member", i + 1);
         check_attribute_name(check, &format!("{path}.attributeName"), element.attribute_name.as_deref());
         check.required(&format!("{path}.keyType"), element.key_type.as_ref());
         check.one_of(&format!("{path}.keyType"), element.key_type.as_deref(), &[("HASH", ()), ("RANGE", ())]);
@@ -192,20 +211,21 @@ fn resolve_keys(
     }
     let mut keys =
         names.iter().map(|name| define(name, definitions)).collect::<Result<Vec<_>, _>>()?.into_iter();
-    check_all_used(&names, definitions)?;
     let hash = keys.next().expect("a key schema has at least one element");
     Ok((hash, keys.next()))
 }
 
 /// A key attribute with the type that its definition gives it.
 fn define(name: &str, definitions: &[AttributeDefinition]) -> Result<KeyAttribute, OpError> {
+    define_in(name, definitions)
+        .ok_or_else(|| OpError::validation("Invalid KeySchema: Some index key attribute have no definition"))
+}
+
+/// A key attribute with the type that its definition gives it, where it is defined.
+pub(super) fn define_in(name: &str, definitions: &[AttributeDefinition]) -> Option<KeyAttribute> {
     let named = |definition: &&AttributeDefinition| definition.attribute_name.as_deref() == Some(name);
-    let definition = definitions.iter().find(named);
-    let kind = definition.and_then(|definition| definition.attribute_type.as_deref());
-    match KEY_TYPES.iter().find(|(type_name, _)| Some(*type_name) == kind) {
-        Some((_, kind)) => Ok(KeyAttribute { name: name.to_owned(), kind: *kind }),
-        None => Err(OpError::validation("Invalid KeySchema: Some index key attribute have no definition")),
-    }
+    let kind = indexes::kind_of(definitions.iter().find(named)?)?;
+    Some(KeyAttribute { name: name.to_owned(), kind })
 }
 
 fn check_all_used(names: &[&str], definitions: &[AttributeDefinition]) -> Result<(), OpError> {

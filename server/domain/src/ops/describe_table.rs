@@ -1,12 +1,15 @@
 //! DescribeTable, and the description that every operation on tables answers with.
 
+use std::collections::BTreeMap;
+
+use trilith_values::TableId;
 use trilith_values::key::KeyType;
 
 use super::types::{
     AttributeDefinition, BillingModeSummary, KeySchemaElement, OnDemandThroughput, TableClassSummary,
     TableDescription, TableInput, ThroughputDescription, WarmThroughputDescription,
 };
-use super::{TableRef, keys};
+use super::{TableRef, indexes, keys};
 use crate::arn;
 use crate::catalog::{BillingMode, TableDefinition, TableRecord, TableStatus, Units};
 use crate::error::OpError;
@@ -46,7 +49,15 @@ impl DescribeTable {
 
 /// The description of a table in `region`. `now` decides which decreases of its throughput were made today (UTC).
 /// Of a table that is being deleted, only what is left of it is told.
-pub fn describe(record: &TableRecord, counts: Counts, region: &str, now: Stamp) -> TableDescription {
+///
+/// `counts` are the table's under its own id, and those of its indexes under theirs.
+pub fn describe(
+    record: &TableRecord,
+    counts: &BTreeMap<TableId, Counts>,
+    region: &str,
+    now: Stamp,
+) -> TableDescription {
+    let own = counts.get(&record.id).copied().unwrap_or_default();
     let definition = &record.definition;
     let there = record.status != TableStatus::Deleting;
     TableDescription {
@@ -56,10 +67,12 @@ pub fn describe(record: &TableRecord, counts: Counts, region: &str, now: Stamp) 
         table_status: record.status,
         creation_date_time: there.then_some(record.created),
         provisioned_throughput: throughput(record, now),
-        table_size_bytes: counts.bytes,
-        item_count: counts.items,
+        table_size_bytes: own.bytes,
+        item_count: own.items,
         table_arn: arn::table_arn(region, record.account, &record.name),
         table_id: uuid_text(record.uuid),
+        local_secondary_indexes: indexes::describe(record, true, counts, region),
+        global_secondary_indexes: indexes::describe(record, false, counts, region),
         billing_mode_summary: billing(record),
         table_class_summary: definition
             .class
@@ -82,11 +95,11 @@ fn key_attributes(definition: &TableDefinition) -> impl Iterator<Item = (&KeyAtt
 }
 
 fn attribute_definitions(definition: &TableDefinition) -> Vec<AttributeDefinition> {
-    let define = |(attribute, _): (&KeyAttribute, _)| AttributeDefinition {
+    let define = |attribute: &KeyAttribute| AttributeDefinition {
         attribute_name: Some(attribute.name.clone()),
         attribute_type: Some(keys::type_name(attribute.kind).to_owned()),
     };
-    key_attributes(definition).map(define).collect()
+    indexes::key_attributes(definition).into_iter().map(define).collect()
 }
 
 fn key_schema(definition: &TableDefinition) -> Vec<KeySchemaElement> {

@@ -146,6 +146,12 @@ pub(super) fn check_scalar<'p>(
     }
 }
 
+/// Whether an item that is about to be put can be in the table's indexes.
+pub(super) fn check_index_keys(record: &TableRecord, item: &Item) -> Result<(), OpError> {
+    let mut indexes = record.live_indexes();
+    indexes.try_for_each(|index| index.schema.check(item)).map_err(OpError::Validation)
+}
+
 /// What can be checked of an item without its table: names, nesting, size.
 pub(super) fn check_item(item: &Item) -> Result<(), OpError> {
     check_names(item)?;

@@ -27,6 +27,8 @@ pub mod describe_table;
 pub mod execute_statement;
 pub mod get_item;
 pub mod global_tables;
+mod index_read;
+mod indexes;
 mod keys;
 pub mod kinesis;
 mod legacy;

@@ -18,8 +18,8 @@ const RETURN_VALUES: [(&str, ReturnValues); 5] = [
 const RETURN_CONSUMED: [(&str, ReturnConsumed); 3] =
     [("INDEXES", ReturnConsumed::Indexes), ("TOTAL", ReturnConsumed::Total), ("NONE", ReturnConsumed::None)];
 
-/// `ReturnItemCollectionMetrics`. Both mean nothing to a table without local indexes.
-const RETURN_METRICS: [(&str, ()); 2] = [("SIZE", ()), ("NONE", ())];
+/// `ReturnItemCollectionMetrics`: whether sizes are asked for. Both mean nothing to a table without local indexes.
+const RETURN_METRICS: [(&str, bool); 2] = [("SIZE", true), ("NONE", false)];
 
 /// `ReturnValuesOnConditionCheckFailure`: whether the item is asked for.
 const ON_FAILURE: [(&str, bool); 2] = [("ALL_OLD", true), ("NONE", false)];
@@ -73,9 +73,9 @@ impl Constraints {
         self.one_of("returnConsumedCapacity", value, &RETURN_CONSUMED).unwrap_or_default()
     }
 
-    /// `ReturnItemCollectionMetrics`: checked, and of no effect.
-    pub(super) fn return_metrics(&mut self, value: Option<&str>) {
-        self.one_of("returnItemCollectionMetrics", value, &RETURN_METRICS);
+    /// `ReturnItemCollectionMetrics`: whether sizes are asked for.
+    pub(super) fn return_metrics(&mut self, value: Option<&str>) -> bool {
+        self.one_of("returnItemCollectionMetrics", value, &RETURN_METRICS).unwrap_or(false)
     }
 
     /// `ReturnValuesOnConditionCheckFailure`: whether the item is asked for.

@@ -6,13 +6,13 @@ use super::legacy::LegacyFilter;
 use super::options::Select;
 use super::types::{PageOutput, ReturnConsumed};
 use super::{TableRef, keys};
-use crate::capacity;
+use crate::capacity::{self, IndexPart};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::{Condition, ExpressionKind, Placeholders, Projection};
 use crate::item::ItemKey;
 use crate::limits;
-use crate::read::{Page, PageShape};
+use crate::read::{IndexPage, PageShape};
 
 /// The options of a page, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +27,10 @@ pub struct PageOptions {
     pub filter: Option<Condition>,
     /// What of each item; `None` is all.
     pub projection: Option<Projection>,
-    /// `Select: COUNT`.
-    pub count_only: bool,
+    /// Which attributes, by `Select` and projection.
+    pub shown: Shown,
+    /// The index that is read instead of the table.
+    pub index: Option<String>,
     /// `ReturnConsumedCapacity`.
     pub consumed: ReturnConsumed,
 }
@@ -41,19 +43,29 @@ impl PageOptions {
             max_bytes: limits::PAGE_BYTES_MAX,
             filter: self.filter.clone(),
             projection: self.projection.clone(),
-            count_only: self.count_only,
+            count_only: self.shown == Shown::Count,
         }
     }
 
     /// The answer, from all that was read for it.
-    pub(super) fn output(&self, table: &TableRef, record: &TableRecord, page: Page) -> PageOutput {
+    pub(super) fn output(&self, table: &TableRef, record: &TableRecord, read: IndexPage) -> PageOutput {
+        let IndexPage { page, last, fetched_blocks } = read;
         let units = capacity::read_units(page.bytes, self.consistent);
+        let consumed_capacity = match &self.index {
+            None => capacity::consumed(table.given(), units, self.consumed),
+            Some(index) => {
+                let local = record.definition.index(index).is_some_and(|index| index.schema.is_local());
+                let fetched = capacity::blocks(fetched_blocks, self.consistent);
+                let part = IndexPart { name: index.clone(), local, units };
+                capacity::consumed_with(table.given(), fetched, vec![part], self.consumed)
+            }
+        };
         PageOutput {
-            items: (!self.count_only).then_some(page.items),
+            items: (self.shown != Shown::Count).then_some(page.items),
             count: page.count,
             scanned_count: page.scanned,
-            last_evaluated_key: page.last.map(|key| keys::item_of_key(record, &key)),
-            consumed_capacity: capacity::consumed(table.given(), units, self.consumed),
+            last_evaluated_key: last.or_else(|| page.last.map(|key| keys::item_of_key(record, &key))),
+            consumed_capacity,
         }
     }
 
@@ -88,17 +100,32 @@ impl PageOptions {
     }
 }
 
-/// `Select` against the projection, in either of its forms; answers whether only counts are asked for.
+/// Which attributes of items a page shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All: an item's of a table, or asked for of an index.
+    AllAttributes,
+    /// What the table or index holds.
+    Held,
+    /// What the projection names.
+    Specific,
+    /// None: only how many items.
+    Count,
+}
+
+/// `Select` against the projection, in either of its forms, of a table or of an index; answers what is shown.
 pub(super) fn check_select(
     select: Option<Select>,
     projection: Option<&str>,
     attributes: Option<&Vec<String>>,
-) -> Result<bool, OpError> {
+    of_index: bool,
+) -> Result<Shown, OpError> {
     match (select, projection.is_some() || attributes.is_some()) {
-        (None | Some(Select::SpecificAttributes), true) | (None | Some(Select::AllAttributes), false) => {
-            Ok(false)
-        }
-        (Some(Select::Count), false) => Ok(true),
+        (None | Some(Select::SpecificAttributes), true) => Ok(Shown::Specific),
+        (None, false) => Ok(Shown::Held),
+        (Some(Select::AllAttributes), false) => Ok(Shown::AllAttributes),
+        (Some(Select::AllProjectedAttributes), false) if of_index => Ok(Shown::Held),
+        (Some(Select::Count), false) => Ok(Shown::Count),
         (Some(Select::SpecificAttributes), false) => Err(OpError::validation(
             "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
         )),

@@ -62,7 +62,7 @@ impl PutItem {
         check.required("item", input.item.as_ref());
         let returns = check.return_values(input.return_values.as_deref());
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
-        check.return_metrics(input.return_item_collection_metrics.as_deref());
+        let metrics = check.return_metrics(input.return_item_collection_metrics.as_deref());
         let old_on_failure = check.old_on_failure(input.return_values_on_condition_check_failure.as_deref());
         let expected =
             LegacyExpected::of_write(&mut check, input.expected, input.conditional_operator.as_deref());
@@ -84,7 +84,7 @@ impl PutItem {
         keys::check_item(&item)?;
         let condition = write::read_condition(&mut placeholders, text, expected)?;
         placeholders.finish()?;
-        let options = WriteOptions { condition, returns, old_on_failure, consumed };
+        let options = WriteOptions { condition, returns, old_on_failure, consumed, metrics };
         Ok(Self { table: table.expect(CHECKED), item, options })
     }
 
@@ -101,6 +101,7 @@ impl PutItem {
     pub fn bind(&self, record: &TableRecord) -> Result<CommandBody, OpError> {
         keys::check_usable(record)?;
         let key = keys::key_of_item(record, &self.item)?;
+        keys::check_index_keys(record, &self.item)?;
         self.options.check_condition(record)?;
         Ok(CommandBody::Write(self.options.command(record, key, Action::Put(self.item.clone()))))
     }

@@ -7,12 +7,12 @@ use trilith_values::Item;
 use super::legacy::{self, LegacyFilter};
 use super::page::{self, PageOptions};
 use super::types::{ConditionInput, Names, NotBuilt, PageOutput, ValueFault, Values};
-use super::{TableRef, keys, write};
+use super::{TableRef, index_read, keys, write};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::{BoundKeyCondition, Condition, ExpressionKind, KeyCondition};
 use crate::item::ItemKey;
-use crate::read::{Page, Plan, QueryPlan};
+use crate::read::{IndexPage, Plan, QueryPlan};
 use crate::validate::{self, CHECKED, Constraints};
 
 /// What Query is asked. See [`super::types`] on how members arrive.
@@ -20,6 +20,8 @@ use crate::validate::{self, CHECKED, Constraints};
 pub struct QueryInput {
     /// `TableName`.
     pub table_name: Option<String>,
+    /// `IndexName`.
+    pub index_name: Option<String>,
     /// `Select`.
     pub select: Option<String>,
     /// `Limit`.
@@ -87,6 +89,7 @@ impl Query {
     pub fn parse(input: QueryInput) -> Result<Self, OpError> {
         let mut check = Constraints::new();
         let table = check.table("tableName", input.table_name.as_deref());
+        check.name("indexName", input.index_name.as_deref());
         let select = check.select(input.select.as_deref());
         check.at_least("limit", input.limit, 1);
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
@@ -136,14 +139,15 @@ impl Query {
             (Some(condition), _) => KeyCondition::of(condition)?,
             (None, conditions) => legacy::key_condition(conditions.unwrap_or_default())?,
         };
-        let count_only = page::check_select(select, projection, attributes)?;
+        let shown = page::check_select(select, projection, attributes, input.index_name.is_some())?;
         let options = PageOptions {
             limit: page::limit(input.limit),
             consistent: input.consistent_read.unwrap_or(false),
             start: input.exclusive_start_key,
             filter,
             projection: projection_shown,
-            count_only,
+            shown,
+            index: input.index_name,
             consumed,
         };
         let forward = input.scan_index_forward.unwrap_or(true);
@@ -163,6 +167,9 @@ impl Query {
     /// The plan for this table.
     pub fn bind(&self, record: &TableRecord) -> Result<Plan, OpError> {
         keys::check_usable(record)?;
+        if let Some(name) = &self.options.index {
+            return self.bind_index(record, name);
+        }
         let hash = &record.definition.hash;
         let range = record.definition.range.as_ref().map(|range| (range.name.as_str(), range.kind));
         let bound = self.key_condition.bind(&hash.name, hash.kind, range)?;
@@ -186,9 +193,24 @@ impl Query {
         }))
     }
 
+    fn bind_index(&self, record: &TableRecord, name: &str) -> Result<Plan, OpError> {
+        let index = index_read::find(record, name, &self.options)?;
+        if let Some(filter) = &self.options.filter {
+            let mut names = filter.paths().map(|path| path.root());
+            self.refuse_key(index_read::key_in_filter(&index.schema, &mut names))?;
+        }
+        let plan = index_read::query(record, index, &self.key_condition, self.forward, &self.options)?;
+        Ok(Plan::Index(plan))
+    }
+
     /// A query's filter speaks of what is not in the key: the key condition is there for the rest.
     fn check_filter(&self, record: &TableRecord, filter: &Condition) -> Result<(), OpError> {
-        let key = filter.paths().map(|path| path.root()).find(|name| keys::is_key_attribute(record, name));
+        self.refuse_key(
+            filter.paths().map(|path| path.root()).find(|name| keys::is_key_attribute(record, name)),
+        )
+    }
+
+    fn refuse_key(&self, key: Option<&str>) -> Result<(), OpError> {
         let Some(name) = key else { return Ok(()) };
         let what = match self.filter_form {
             FilterForm::Expression => "Filter Expression",
@@ -201,7 +223,7 @@ impl Query {
     }
 
     /// The answer, from the page that was read.
-    pub fn shape(&self, record: &TableRecord, page: Page) -> PageOutput {
+    pub fn shape(&self, record: &TableRecord, page: IndexPage) -> PageOutput {
         self.options.output(&self.table, record, page)
     }
 }

@@ -11,13 +11,12 @@ use trilith_values::Item;
 use super::legacy::{self, LegacyFilter};
 use super::page::{self, PageOptions};
 use super::types::{ConditionInput, Names, NotBuilt, PageOutput, ValueFault, Values};
-use super::{TableRef, keys, write};
+use super::{TableRef, index_read, keys, write};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::ExpressionKind;
-use crate::item::ItemKey;
 use crate::limits;
-use crate::read::{Page, ScanPlan};
+use crate::read::{IndexPage, IndexPlan, IndexRun, Page, PageShape, Plan, ScanPlan};
 use crate::schema::HashInterval;
 use crate::validate::{self, CHECKED, Constraints};
 
@@ -26,6 +25,8 @@ use crate::validate::{self, CHECKED, Constraints};
 pub struct ScanInput {
     /// `TableName`.
     pub table_name: Option<String>,
+    /// `IndexName`.
+    pub index_name: Option<String>,
     /// `Select`.
     pub select: Option<String>,
     /// `Limit`.
@@ -84,11 +85,18 @@ pub struct Scan {
 #[derive(Clone, Debug)]
 pub struct ScanRun {
     /// The plan for the hashes that are still to be read.
-    rest: ScanPlan,
+    rest: Rest,
     /// Whether the next plan is worth asking.
     open: bool,
     /// What was read so far.
-    sum: Page,
+    sum: IndexPage,
+}
+
+/// What is left of a table, or of an index.
+#[derive(Clone, Debug)]
+enum Rest {
+    Table(ScanPlan),
+    Index(IndexPlan),
 }
 
 impl Scan {
@@ -96,6 +104,7 @@ impl Scan {
     pub fn parse(input: ScanInput) -> Result<Self, OpError> {
         let mut check = Constraints::new();
         let table = check.table("tableName", input.table_name.as_deref());
+        check.name("indexName", input.index_name.as_deref());
         check.at_least("limit", input.limit, 1);
         let select = check.select(input.select.as_deref());
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
@@ -127,7 +136,7 @@ impl Scan {
         let filter = page::read_filter(&mut placeholders, filter, older)?;
         let projection_shown = write::read_projection(&mut placeholders, projection, attributes)?;
         placeholders.finish()?;
-        let count_only = page::check_select(select, projection, attributes)?;
+        let shown = page::check_select(select, projection, attributes, input.index_name.is_some())?;
         let segment = check_segment(input.segment, input.total_segments)?;
         let options = PageOptions {
             limit: page::limit(input.limit),
@@ -135,7 +144,8 @@ impl Scan {
             start: input.exclusive_start_key,
             filter,
             projection: projection_shown,
-            count_only,
+            shown,
+            index: input.index_name,
             consumed,
         };
         Ok(Self { table: table.expect(CHECKED), segment, options })
@@ -148,11 +158,19 @@ impl Scan {
             None => HashInterval::ALL,
             Some(Segment { index, total }) => HashInterval::part(index, total),
         };
+        if let Some(name) = &self.options.index {
+            let index = index_read::find(record, name, &self.options)?;
+            let plan = index_read::scan(record, index, interval, &self.options)?;
+            if let (Some(start), Some(segment)) = (index_read::start_hash(&plan), self.segment) {
+                check_start(start, interval, segment)?;
+            }
+            return Ok(ScanRun { rest: Rest::Index(plan), open: true, sum: IndexPage::default() });
+        }
         let start_after = self
             .options
             .start_key(record, "Exclusive Start Key must have same size as table's key schema")?;
         if let (Some(start), Some(segment)) = (&start_after, self.segment) {
-            check_start(start, interval, segment)?;
+            check_start(start.hash, interval, segment)?;
         }
         self.options.check_projection(record)?;
         self.options.check_filter_paths(record)?;
@@ -164,7 +182,7 @@ impl Scan {
             start_after,
             shape: self.options.shape(),
         };
-        Ok(ScanRun { rest, open: true, sum: Page::default() })
+        Ok(ScanRun { rest: Rest::Table(rest), open: true, sum: IndexPage::default() })
     }
 
     /// The answer, from a run that has come to its end.
@@ -174,39 +192,75 @@ impl Scan {
 }
 
 impl ScanRun {
-    /// The next plan, for the shard that owns the first hash of its interval; `None` when the page is done.
-    pub fn next_plan(&self) -> Option<&ScanPlan> {
-        self.open.then_some(&self.rest)
+    /// The next plan, for the shard that owns its first hash ([`ScanRun::place`]); `None` when the page is done.
+    pub fn next_plan(&self) -> Option<Plan> {
+        self.open.then(|| match &self.rest {
+            Rest::Table(plan) => Plan::Scan(plan.clone()),
+            Rest::Index(plan) => Plan::Index(plan.clone()),
+        })
     }
 
-    /// The plan bound to a newer descriptor: after a reply of another schema version, with what was read kept.
+    /// Takes another scan's first plan in place of the one that is due: after a reply of another schema version, with
+    /// what was read kept.
     pub fn rebind(&mut self, record: &TableRecord) {
-        self.rest.table = record.id;
-        self.rest.schema = record.version;
+        match &mut self.rest {
+            Rest::Table(plan) => (plan.table, plan.schema) = (record.id, record.version),
+            Rest::Index(plan) if plan.local.is_some() => plan.schema = record.version,
+            // A global index's own descriptor never changes.
+            Rest::Index(_) => {}
+        }
     }
 
     /// Takes the page that the next plan brought.
     pub fn take(&mut self, page: Page) {
+        self.take_index(IndexPage { page, ..IndexPage::default() });
+    }
+
+    /// Takes the page of an index that the next plan brought.
+    pub fn take_index(&mut self, read: IndexPage) {
         assert!(self.open, "no plan was due");
-        let (first, last) = (self.rest.interval.first, self.rest.interval.last);
+        let IndexPage { page, last: last_key, fetched_blocks } = read;
+        let (interval, shape) = self.rest.parts();
+        let (first, last) = (interval.first, interval.last);
         let covered_to = page.covered_to.unwrap_or(last);
         assert!(covered_to >= first, "a shard covers the first hash it is asked for");
         // A page that used up its limit or bytes names its last key and so ends the run. Were one not to, going on
         // with the least there is returns an item too many, which is better than to leave out what lies behind.
-        let shape = &mut self.rest.shape;
         if let Some(limit) = &mut shape.limit {
             *limit = limit.saturating_sub(page.scanned).max(1);
         }
-        shape.max_bytes = shape.max_bytes.saturating_sub(page.bytes).max(1);
-        self.sum.items.extend(page.items);
-        self.sum.count += page.count;
-        self.sum.scanned += page.scanned;
-        self.sum.bytes += page.bytes;
-        self.sum.last = page.last;
-        self.open = self.sum.last.is_none() && covered_to < last;
+        let evaluated = page.bytes + fetched_blocks * limits::READ_UNIT_BYTES;
+        shape.max_bytes = shape.max_bytes.saturating_sub(evaluated).max(1);
+        let sum = &mut self.sum.page;
+        sum.items.extend(page.items);
+        sum.count += page.count;
+        sum.scanned += page.scanned;
+        sum.bytes += page.bytes;
+        sum.last = page.last;
+        self.open = sum.last.is_none() && last_key.is_none() && covered_to < last;
+        self.sum.last = last_key;
+        self.sum.fetched_blocks += fetched_blocks;
         if self.open {
-            self.rest.interval.first = covered_to + 1;
-            self.rest.start_after = None;
+            self.rest.go_on(HashInterval { first: covered_to + 1, last });
+        }
+    }
+}
+
+impl Rest {
+    fn parts(&mut self) -> (HashInterval, &mut PageShape) {
+        match self {
+            Self::Table(plan) => (plan.interval, &mut plan.shape),
+            Self::Index(plan) => match &plan.run {
+                IndexRun::Interval(interval) => (*interval, &mut plan.shape),
+                IndexRun::Partition { .. } => unreachable!("a scan reads an interval"),
+            },
+        }
+    }
+
+    fn go_on(&mut self, interval: HashInterval) {
+        match self {
+            Self::Table(plan) => (plan.interval, plan.start_after) = (interval, None),
+            Self::Index(plan) => (plan.run, plan.start_after) = (IndexRun::Interval(interval), None),
         }
     }
 }
@@ -232,8 +286,8 @@ fn check_segment(segment: Option<i64>, total: Option<i64>) -> Result<Option<Segm
 }
 
 /// A segment goes on where that segment stopped.
-fn check_start(start: &ItemKey, interval: HashInterval, segment: Segment) -> Result<(), OpError> {
-    if interval.contains(start.hash) {
+fn check_start(start: u64, interval: HashInterval, segment: Segment) -> Result<(), OpError> {
+    if interval.contains(start) {
         return Ok(());
     }
     Err(OpError::Validation(format!(

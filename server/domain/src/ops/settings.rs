@@ -31,17 +31,28 @@ pub struct Capacity {
 impl Constraints {
     /// `ProvisionedThroughput`: both units, 1 at least.
     pub(super) fn throughput(&mut self, input: Option<&ThroughputInput>) -> Option<Units> {
+        self.throughput_at("provisionedThroughput", input)
+    }
+
+    /// The same, of the member at `path`.
+    pub(super) fn throughput_at(&mut self, path: &str, input: Option<&ThroughputInput>) -> Option<Units> {
         let input = input?;
         let sides = [
-            ("provisionedThroughput.readCapacityUnits", input.read_capacity_units),
-            ("provisionedThroughput.writeCapacityUnits", input.write_capacity_units),
+            ("readCapacityUnits", input.read_capacity_units),
+            ("writeCapacityUnits", input.write_capacity_units),
         ];
-        for (path, units) in sides {
-            self.required(path, units.as_ref());
-            self.at_least(path, units, 1);
+        for (side, value) in sides {
+            let path = format!("{path}.{side}");
+            self.required(&path, value.as_ref());
+            self.at_least(&path, value, 1);
         }
-        Some(Units { read: input.read_capacity_units?, write: input.write_capacity_units? })
+        units(input)
     }
+}
+
+/// `ProvisionedThroughput`, where both units are given.
+pub(super) fn units(input: &ThroughputInput) -> Option<Units> {
+    Some(Units { read: input.read_capacity_units?, write: input.write_capacity_units? })
 }
 
 /// `OnDemandThroughput`, as it was given.

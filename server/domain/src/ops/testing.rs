@@ -32,6 +32,7 @@ pub(crate) fn table() -> TableRecord {
             warm: None,
             class: None,
             deletion_protection: false,
+            indexes: Vec::new(),
         },
         version: SchemaVersion(3),
         seed: 77,

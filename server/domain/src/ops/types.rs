@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use trilith_values::{AttributeValue, Item, Map};
 
-use crate::catalog::{BillingMode, TableClass, TableStatus};
+use crate::catalog::{BillingMode, IndexStatus, TableClass, TableStatus};
 use crate::error::OpError;
 use crate::time::Stamp;
 
@@ -45,6 +45,69 @@ pub struct AttributeDefinition {
     pub attribute_name: Option<String>,
     /// `AttributeType`: `S`, `N` or `B`.
     pub attribute_type: Option<String>,
+}
+
+/// `Projection` of an index, in and out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Projection {
+    /// `ProjectionType`: `ALL`, `KEYS_ONLY` or `INCLUDE`.
+    pub projection_type: Option<String>,
+    /// `NonKeyAttributes`.
+    pub non_key_attributes: Option<Vec<String>>,
+}
+
+/// An index of a request: an element of `LocalSecondaryIndexes` or `GlobalSecondaryIndexes`. The last three members are
+/// a global index's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexInput {
+    /// `IndexName`.
+    pub index_name: Option<String>,
+    /// `KeySchema`.
+    pub key_schema: Option<Vec<KeySchemaElement>>,
+    /// `Projection`.
+    pub projection: Option<Projection>,
+    /// `ProvisionedThroughput`.
+    pub provisioned_throughput: Option<ThroughputInput>,
+    /// `OnDemandThroughput`.
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// `WarmThroughput`.
+    pub warm_throughput: Option<WarmThroughputInput>,
+}
+
+/// An element of `LocalSecondaryIndexes` or `GlobalSecondaryIndexes` of a description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexDescription {
+    /// `IndexName`.
+    pub index_name: String,
+    /// `KeySchema`.
+    pub key_schema: Vec<KeySchemaElement>,
+    /// `Projection`.
+    pub projection: Projection,
+    /// `IndexStatus`; of a global index.
+    pub index_status: Option<IndexStatus>,
+    /// `Backfilling`; of a global index that was added to its table and is being created.
+    pub backfilling: Option<bool>,
+    /// `ProvisionedThroughput`; of a global index.
+    pub provisioned_throughput: Option<ThroughputDescription>,
+    /// `IndexSizeBytes`.
+    pub index_size_bytes: u64,
+    /// `ItemCount`.
+    pub item_count: u64,
+    /// `IndexArn`.
+    pub index_arn: String,
+    /// `OnDemandThroughput`.
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// `WarmThroughput`; of a global index.
+    pub warm_throughput: Option<WarmThroughputDescription>,
+}
+
+/// `ItemCollectionMetrics`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemCollectionMetrics {
+    /// `ItemCollectionKey`: the partition key.
+    pub item_collection_key: Item,
+    /// `SizeEstimateRangeGB`: from so many gigabytes to one more.
+    pub size_from_gb: u64,
 }
 
 /// `ProvisionedThroughput` of a request.
@@ -133,6 +196,10 @@ pub struct ConsumedCapacity {
     pub capacity_units: HalfUnits,
     /// `Table.CapacityUnits`: the table's own part; present for `INDEXES` only.
     pub table: Option<HalfUnits>,
+    /// `LocalSecondaryIndexes`: parts of local indexes that were touched, by name; for `INDEXES` only.
+    pub local: BTreeMap<String, HalfUnits>,
+    /// `GlobalSecondaryIndexes`, likewise.
+    pub global: BTreeMap<String, HalfUnits>,
 }
 
 impl ConsumedCapacity {
@@ -158,13 +225,15 @@ pub enum ReturnConsumed {
     Indexes,
 }
 
-/// What PutItem, UpdateItem and DeleteItem answer. `ItemCollectionMetrics` needs a local index, so it never appears yet.
+/// What PutItem, UpdateItem and DeleteItem answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteOutput {
     /// `Attributes`; left out where there is nothing to return.
     pub attributes: Option<Item>,
     /// `ConsumedCapacity`.
     pub consumed_capacity: Option<ConsumedCapacity>,
+    /// `ItemCollectionMetrics`; of a table with local indexes.
+    pub item_collection_metrics: Option<ItemCollectionMetrics>,
 }
 
 /// What Query and Scan answer.
@@ -249,6 +318,10 @@ pub struct TableDescription {
     pub table_arn: String,
     /// `TableId`, a lower-case UUID.
     pub table_id: String,
+    /// `LocalSecondaryIndexes`; left out where there are none.
+    pub local_secondary_indexes: Option<Vec<IndexDescription>>,
+    /// `GlobalSecondaryIndexes`, likewise.
+    pub global_secondary_indexes: Option<Vec<IndexDescription>>,
     /// `BillingModeSummary`.
     pub billing_mode_summary: Option<BillingModeSummary>,
     /// `TableClassSummary`.
@@ -341,6 +414,17 @@ impl TableClass {
         match self {
             Self::Standard => "STANDARD",
             Self::StandardInfrequentAccess => "STANDARD_INFREQUENT_ACCESS",
+        }
+    }
+}
+
+impl IndexStatus {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "CREATING",
+            Self::Active => "ACTIVE",
+            Self::Deleting => "DELETING",
         }
     }
 }

@@ -70,7 +70,7 @@ impl UpdateItem {
         check.required("key", input.key.as_ref());
         let returns = check.return_values(input.return_values.as_deref());
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
-        check.return_metrics(input.return_item_collection_metrics.as_deref());
+        let metrics = check.return_metrics(input.return_item_collection_metrics.as_deref());
         let old_on_failure = check.old_on_failure(input.return_values_on_condition_check_failure.as_deref());
         let expected =
             LegacyExpected::of_write(&mut check, input.expected, input.conditional_operator.as_deref());
@@ -100,7 +100,7 @@ impl UpdateItem {
         };
         let condition = write::read_condition(&mut placeholders, condition, expected)?;
         placeholders.finish()?;
-        let options = WriteOptions { condition, returns, old_on_failure, consumed };
+        let options = WriteOptions { condition, returns, old_on_failure, consumed, metrics };
         Ok(Self { table: table.expect(CHECKED), key: input.key.expect(CHECKED), update, legacy, options })
     }
 

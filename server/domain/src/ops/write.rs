@@ -3,14 +3,16 @@
 use trilith_values::Item;
 
 use super::legacy::{self, LegacyExpected};
-use super::types::{Names, ReturnConsumed, ValueFault, Values, WriteOutput};
+use super::types::{
+    HalfUnits, ItemCollectionMetrics, Names, ReturnConsumed, ValueFault, Values, WriteOutput,
+};
 use super::{TableRef, keys};
-use crate::capacity;
+use crate::capacity::{self, IndexPart};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::{Condition, ExpressionKind, Placeholders, Projection};
 use crate::item::ItemKey;
-use crate::machine::{Action, ReplyBody, ReturnValues, Write};
+use crate::machine::{Action, CollectionSize, IndexCharge, ReplyBody, ReturnValues, Write, WrittenIndexed};
 
 /// The options of a write of one item, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +25,8 @@ pub struct WriteOptions {
     pub old_on_failure: bool,
     /// `ReturnConsumedCapacity`.
     pub consumed: ReturnConsumed,
+    /// `ReturnItemCollectionMetrics`: whether the size of the item collection is asked for.
+    pub metrics: bool,
 }
 
 impl WriteOptions {
@@ -46,16 +50,35 @@ impl WriteOptions {
 
     /// The answer to the command's reply.
     pub(super) fn shape(&self, table: &TableRef, reply: ReplyBody) -> Result<WriteOutput, OpError> {
-        let written = match reply {
-            ReplyBody::Written(written) => written,
-            other => return Err(refusal(other)),
-        };
+        let WrittenIndexed { written, charges, collection } = written(reply)?;
         let units = capacity::write_units(written.old_size, written.new_size);
+        let parts = charges.into_iter().map(index_part).collect();
         Ok(WriteOutput {
             attributes: written.attributes.filter(|image| !image.is_empty()),
-            consumed_capacity: capacity::consumed(table.given(), units, self.consumed),
+            consumed_capacity: capacity::consumed_with(table.given(), units, parts, self.consumed),
+            item_collection_metrics: collection.filter(|_| self.metrics).map(collection_metrics),
         })
     }
+}
+
+/// What a write did, where it happened.
+pub(super) fn written(reply: ReplyBody) -> Result<WrittenIndexed, OpError> {
+    match reply {
+        ReplyBody::Written(written) => Ok(WrittenIndexed { written, ..WrittenIndexed::default() }),
+        ReplyBody::WrittenIndexed(written) => Ok(*written),
+        other => Err(refusal(other)),
+    }
+}
+
+/// The part of an index in what a write is charged.
+pub(super) fn index_part(charge: IndexCharge) -> IndexPart {
+    IndexPart { name: charge.name, local: charge.local, units: HalfUnits::whole(charge.units) }
+}
+
+/// An item collection, as the wire tells its size.
+pub(super) fn collection_metrics(collection: CollectionSize) -> ItemCollectionMetrics {
+    const GIGABYTE: u64 = 1 << 30;
+    ItemCollectionMetrics { item_collection_key: collection.key, size_from_gb: collection.bytes / GIGABYTE }
 }
 
 /// The error that a write's reply stands for, of every reply but success. Replies that mean "ask elsewhere" or "bind
@@ -65,7 +88,12 @@ pub(super) fn refusal(reply: ReplyBody) -> OpError {
         ReplyBody::ConditionFailed { item, .. } => OpError::ConditionalCheckFailed { item },
         ReplyBody::Invalid(text) => OpError::Validation(text),
         ReplyBody::Poisoned => OpError::Internal("Internal server error".to_owned()),
+        ReplyBody::CollectionFull => OpError::CollectionTooLarge("Collection size exceeded.".to_owned()),
+        ReplyBody::Overloaded => OpError::Unavailable(
+            "The indexes of the table cannot keep up with its writes; send the request again".to_owned(),
+        ),
         ReplyBody::Written(_)
+        | ReplyBody::WrittenIndexed(_)
         | ReplyBody::NotMine
         | ReplyBody::SchemaMismatch { .. }
         | ReplyBody::SpanDone

@@ -10,12 +10,15 @@
 pub mod plan;
 pub mod view;
 
+mod index;
 mod page;
 mod run;
 
 #[cfg(test)]
 mod tests;
 
-pub use plan::{GetPlan, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan};
+pub use plan::{
+    GetPlan, IndexPage, IndexPlan, IndexRun, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan,
+};
 pub use run::{Spans, StoredSpans, run};
 pub use view::{View, ViewError, Visit};

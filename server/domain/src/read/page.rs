@@ -33,9 +33,20 @@ fn after(mut key: Vec<u8>) -> Vec<u8> {
     key
 }
 
+/// The first key above every key that begins with `value`: in an index, other values follow the one that is tested.
+fn past(value: Vec<u8>) -> Vec<u8> {
+    prefix_end(&value)
+}
+
 impl Bounds {
     pub(super) fn of_partition(table: TableId, hash: u64, partition: &KeyValue) -> Self {
         let start = partition_prefix(table, hash, partition);
+        let end = prefix_end(&start);
+        Self { start, end }
+    }
+
+    /// The keys that begin so.
+    pub(super) fn of_prefix(start: Vec<u8>) -> Self {
         let end = prefix_end(&start);
         Self { start, end }
     }
@@ -55,12 +66,12 @@ impl Bounds {
         };
         let at = |value| with(encode_ordered, value);
         match range {
-            RangeTest::Eq(value) => Self { start: at(value), end: after(at(value)) },
+            RangeTest::Eq(value) => Self { start: at(value), end: past(at(value)) },
             RangeTest::Lt(value) => Self { end: at(value), start },
-            RangeTest::Le(value) => Self { end: after(at(value)), start },
-            RangeTest::Gt(value) => Self { start: after(at(value)), end },
+            RangeTest::Le(value) => Self { end: past(at(value)), start },
+            RangeTest::Gt(value) => Self { start: past(at(value)), end },
             RangeTest::Ge(value) => Self { start: at(value), end },
-            RangeTest::Between(low, high) => Self { start: at(low), end: after(at(high)) },
+            RangeTest::Between(low, high) => Self { start: at(low), end: past(at(high)) },
             RangeTest::BeginsWith(prefix) => {
                 let start = with(encode_prefix, prefix);
                 let end = prefix_end(&start);
@@ -69,9 +80,13 @@ impl Bounds {
         }
     }
 
-    /// Leaves out everything up to a key, and the key itself, in reading order.
+    /// Leaves out everything up to an item's key, and the key itself, in reading order.
     pub(super) fn continue_after(&mut self, table: TableId, key: &ItemKey, forward: bool) {
-        let key = item_key(table, key).to_vec();
+        self.continue_after_row(item_key(table, key).to_vec(), forward);
+    }
+
+    /// Leaves out everything up to a row's key, and the key itself, in reading order.
+    pub(super) fn continue_after_row(&mut self, key: Vec<u8>, forward: bool) {
         if forward {
             self.start = after(key).max(std::mem::take(&mut self.start));
         } else {
@@ -125,7 +140,7 @@ fn add_row(page: &mut Page, shape: &PageShape, key: &[u8], sealed: &[u8]) -> Res
 }
 
 /// Filters and projects; builds the tree only where one of them, or the answer, needs it.
-fn add_item(page: &mut Page, shape: &PageShape, stored: &StoredItem<'_>) -> Result<(), Damage> {
+pub(super) fn add_item(page: &mut Page, shape: &PageShape, stored: &StoredItem<'_>) -> Result<(), Damage> {
     if shape.count_only && shape.filter.is_none() {
         page.count += 1;
         return Ok(());

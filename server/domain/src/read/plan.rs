@@ -1,5 +1,7 @@
 //! Reads as data, so that a read can travel to the replica that serves it and run beside the data.
 
+use std::collections::BTreeMap;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use trilith_values::key::KeyValue;
 use trilith_values::{Item, SchemaVersion, TableId};
@@ -9,7 +11,9 @@ use crate::codec::items;
 use crate::expr::key_condition::RangeTest;
 use crate::expr::{Condition, Projection};
 use crate::item::ItemKey;
-use crate::schema::HashInterval;
+use crate::machine::OwedRow;
+use crate::schema::{HashInterval, IndexCount};
+use crate::time::Stamp;
 
 /// A read of one shard.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
@@ -30,6 +34,69 @@ pub enum Plan {
         /// [`Catalog::version`] that the asker has; 0 for none.
         newer_than: u64,
     },
+    /// Entries of a secondary index, in the order of its keys.
+    Index(IndexPlan),
+    /// Counters of a table's local indexes in this shard.
+    CountIndexes {
+        /// The table.
+        table: TableId,
+    },
+    /// What the shard owes to global indexes, oldest first.
+    Owed {
+        /// Exclusive start.
+        after: Stamp,
+        /// Bytes of rows at the most; the first row always comes.
+        max_bytes: u64,
+    },
+}
+
+/// Reads a page of an index.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct IndexPlan {
+    /// Whose span it lies in: the table's for a local index, its own id for a global one.
+    pub span: TableId,
+    /// Version of that span's descriptor that the op was bound to.
+    pub schema: SchemaVersion,
+    /// The index, where it is a local one: its entries stand among those of others.
+    pub local: Option<TableId>,
+    /// Which entries.
+    pub run: IndexRun,
+    /// Exclusive start: hash and key of an entry's row.
+    pub start_after: Option<(u64, Vec<u8>)>,
+    /// Names of the key attributes of index and table: what the key of the last entry consists of.
+    pub key_names: Vec<String>,
+    /// Whether the whole items are read from the table, for attributes that the index does not hold; of local indexes.
+    pub fetch: bool,
+    /// What happens to each entry read.
+    pub shape: PageShape,
+}
+
+/// Which entries of an index are read.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub enum IndexRun {
+    /// Of one partition, in the order of the index's sort keys.
+    Partition {
+        /// Hash that places it.
+        hash: u64,
+        /// What the keys of its rows begin with, equalities on leading RANGE attributes included.
+        prefix: Vec<u8>,
+        /// Which values of the next RANGE attribute.
+        range: Option<RangeTest>,
+        /// Ascending.
+        forward: bool,
+    },
+    /// Of a run of hashes; the shard reads those of them that it owns.
+    Interval(HashInterval),
+}
+
+impl IndexPlan {
+    /// A hash that the owner of the entries owns.
+    pub fn place(&self) -> u64 {
+        match &self.run {
+            IndexRun::Partition { hash, .. } => *hash,
+            IndexRun::Interval(interval) => interval.first,
+        }
+    }
 }
 
 /// Reads one item.
@@ -125,6 +192,24 @@ pub enum ReadReply {
         /// The shard's version.
         current: SchemaVersion,
     },
+    /// Of an index.
+    IndexPage(IndexPage),
+    /// Of a count of indexes: each with entries and bytes.
+    IndexesCounted(BTreeMap<TableId, IndexCount>),
+    /// Of what is owed: stamps, rows, and bytes of the stored form.
+    Owed(Vec<(Stamp, Vec<OwedRow>, u64)>),
+}
+
+/// A page of an index.
+#[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct IndexPage {
+    /// Entries, or the items that they are of. Its `last` is unused.
+    pub page: Page,
+    /// Where the page stopped early: the key attributes, of index and table, of the last entry evaluated.
+    #[borsh(serialize_with = "items::write_option", deserialize_with = "items::read_option")]
+    pub last: Option<Item>,
+    /// What the fetched items cost: for each, the 4 KB blocks that it begins.
+    pub fetched_blocks: u64,
 }
 
 /// A page of items.

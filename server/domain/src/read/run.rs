@@ -1,16 +1,20 @@
 //! Runs a plan.
 
+use std::ops::ControlFlow;
+
 use bytes::Bytes;
 use trilith_values::{SchemaVersion, ShardId, TableId};
 
+use super::index::index;
 use super::page::{Bounds, read_page};
 use super::plan::{GetPlan, Plan, QueryPlan, ReadReply, ScanPlan};
 use super::view::{View, ViewError};
 use crate::catalog::Catalog;
 use crate::codec;
 use crate::item::StoredItem;
-use crate::keyspace::{Family, Key, item_key};
+use crate::keyspace::{Family, Key, Prefix, item_key};
 use crate::schema::Span;
+use crate::time::Stamp;
 
 /// What a shard owns: the state machine's memory, a copy of it, or the rows themselves ([`StoredSpans`]).
 pub trait Spans {
@@ -19,6 +23,9 @@ pub trait Spans {
     /// # Errors
     /// [`ViewError`] when it has to be read and cannot be.
     fn span(&self, table: TableId) -> Result<Option<Span>, ViewError>;
+
+    /// The shard itself.
+    fn shard(&self) -> ShardId;
 }
 
 /// Spans read from the rows of the view itself, so that they are of the same moment.
@@ -31,6 +38,10 @@ pub struct StoredSpans<'v> {
 }
 
 impl Spans for StoredSpans<'_> {
+    fn shard(&self) -> ShardId {
+        self.shard
+    }
+
     fn span(&self, table: TableId) -> Result<Option<Span>, ViewError> {
         let key = Key::Span(self.shard, table).encode();
         let sealed = self.view.get(Family::Meta, &key)?;
@@ -58,11 +69,17 @@ pub fn run(spans: &dyn Spans, view: &dyn View, plan: &Plan) -> Result<ReadReply,
             let newer = Catalog::load_newer(view, *newer_than)?;
             Ok(ReadReply::Catalog(newer.map(Box::new)))
         }
+        Plan::Index(plan) => index(spans, view, plan),
+        Plan::CountIndexes { table } => Ok(match spans.span(*table)? {
+            Some(span) => ReadReply::IndexesCounted(span.local),
+            None => ReadReply::NotMine,
+        }),
+        Plan::Owed { after, max_bytes } => owed(spans, view, *after, *max_bytes),
     }
 }
 
 /// The span of a table that holds `hash`, in the version the plan was bound to; or the reply that says why not.
-fn owned(
+pub(super) fn owned(
     spans: &dyn Spans,
     table: TableId,
     hash: u64,
@@ -76,6 +93,31 @@ fn owned(
         Some(span) => Ok(span),
         None => Err(ReadReply::NotMine),
     })
+}
+
+/// The oldest rows of the outbox above `after`.
+fn owed(spans: &dyn Spans, view: &dyn View, after: Stamp, max_bytes: u64) -> Result<ReadReply, ViewError> {
+    let start = Key::Owed(spans.shard(), Stamp(after.0.saturating_add(1))).encode();
+    let (_, end) = Prefix::Shard(spans.shard()).range();
+    let (mut rows, mut bytes, mut fault) = (Vec::new(), 0, None);
+    view.scan(Family::Outbox, &start, &end, false, &mut |key, sealed| {
+        let row = match Key::decode(Family::Outbox, key) {
+            Ok(Key::Owed(_, stamp)) => codec::open_row(sealed).map(|owed| (stamp, owed)),
+            _ => Err(codec::Damage::Content("the row's key is not of the outbox".to_owned())),
+        };
+        match row {
+            Ok((stamp, owed)) => {
+                bytes += sealed.len() as u64;
+                rows.push((stamp, owed, sealed.len() as u64));
+                if bytes < max_bytes { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            }
+            Err(damage) => {
+                fault = Some(damage.at(Family::Outbox, key));
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    fault.map_or(Ok(ReadReply::Owed(rows)), |fault| Err(fault.into()))
 }
 
 fn get(spans: &dyn Spans, view: &dyn View, plan: &GetPlan) -> Result<ReadReply, ViewError> {

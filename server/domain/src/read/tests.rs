@@ -55,7 +55,7 @@ impl Data {
         }
         let bytes = data.items.values().map(|item| item_size(item) as u64).sum();
         let schema = data.schema.clone();
-        let span = Span { schema, interval, items: data.items.len() as u64, bytes };
+        let span = Span { items: data.items.len() as u64, bytes, ..Span::new(schema, interval) };
         let place = (Family::Meta, Key::Span(SHARD, data.schema.table).encode());
         data.rows.0.insert(place, codec::seal_row(&span));
         data

@@ -1,5 +1,7 @@
-//! Table descriptors.
+//! Table and index descriptors.
 
+pub mod index;
 pub mod table;
 
-pub use table::{HashInterval, KeyAttribute, Span, TableSchema};
+pub use index::{IndexEntry, IndexKey, IndexProjection, IndexSchema, IndexScope};
+pub use table::{HashInterval, IndexCount, KeyAttribute, Span, TableSchema};

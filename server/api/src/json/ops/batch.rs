@@ -92,5 +92,8 @@ pub(super) fn get_members(batch: &BatchGetItemOutput, out: &mut Writer) {
 
 pub(super) fn write_members(batch: &BatchWriteItemOutput, out: &mut Writer) {
     out.member("UnprocessedItems", &batch.unprocessed_items);
+    if !batch.item_collection_metrics.is_empty() {
+        out.member("ItemCollectionMetrics", &batch.item_collection_metrics);
+    }
     out.optional("ConsumedCapacity", batch.consumed_capacity.as_ref());
 }

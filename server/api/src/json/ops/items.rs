@@ -85,6 +85,7 @@ structure!(AttributeUpdate {
 pub(super) fn write_members(written: &WriteOutput, out: &mut Writer) {
     out.optional("Attributes", written.attributes.as_ref());
     out.optional("ConsumedCapacity", written.consumed_capacity.as_ref());
+    out.optional("ItemCollectionMetrics", written.item_collection_metrics.as_ref());
 }
 
 pub(super) fn get_members(got: &GetItemOutput, out: &mut Writer) {

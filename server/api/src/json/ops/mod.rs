@@ -9,7 +9,9 @@ mod statements;
 mod tables;
 mod tags;
 
-use trilith_domain::ops::types::ConsumedCapacity;
+use std::collections::BTreeMap;
+
+use trilith_domain::ops::types::{ConsumedCapacity, ItemCollectionMetrics};
 use trilith_domain::ops::{HalfUnits, Output};
 
 use super::shape::structure;
@@ -79,6 +81,33 @@ impl ToJson for ConsumedCapacity {
                 out.name("Table");
                 out.object(|out| out.member("CapacityUnits", table));
             }
+            index_parts(out, "LocalSecondaryIndexes", &self.local);
+            index_parts(out, "GlobalSecondaryIndexes", &self.global);
+        });
+    }
+}
+
+fn index_parts(out: &mut Writer, name: &str, parts: &BTreeMap<String, HalfUnits>) {
+    if parts.is_empty() {
+        return;
+    }
+    out.name(name);
+    out.object(|out| {
+        for (index, units) in parts {
+            out.name(index);
+            out.object(|out| out.member("CapacityUnits", units));
+        }
+    });
+}
+
+impl ToJson for ItemCollectionMetrics {
+    fn to_json(&self, out: &mut Writer) {
+        out.object(|out| {
+            out.member("ItemCollectionKey", &self.item_collection_key);
+            out.name("SizeEstimateRangeGB");
+            out.array([self.size_from_gb, self.size_from_gb + 1], |out, gigabytes| {
+                out.double(gigabytes as f64);
+            });
         });
     }
 }

@@ -7,6 +7,7 @@ use crate::json::write::Writer;
 
 structure!(QueryInput {
     "TableName" => table_name,
+    "IndexName" => index_name,
     "Select" => select,
     "Limit" => limit,
     "ConsistentRead" => consistent_read,
@@ -23,10 +24,11 @@ structure!(QueryInput {
     "ConditionalOperator" => conditional_operator,
 } values {
     "ExpressionAttributeValues" => expression_attribute_values
-} not built { "IndexName" } takes value_fault);
+} takes value_fault);
 
 structure!(ScanInput {
     "TableName" => table_name,
+    "IndexName" => index_name,
     "Select" => select,
     "Limit" => limit,
     "ConsistentRead" => consistent_read,
@@ -42,7 +44,7 @@ structure!(ScanInput {
     "ConditionalOperator" => conditional_operator,
 } values {
     "ExpressionAttributeValues" => expression_attribute_values
-} not built { "IndexName" } takes value_fault);
+} takes value_fault);
 
 pub(super) fn members(page: &PageOutput, out: &mut Writer) {
     out.optional("Items", page.items.as_ref());

@@ -2,8 +2,9 @@
 
 use trilith_domain::catalog::TableStatus;
 use trilith_domain::ops::types::{
-    AttributeDefinition, BillingModeSummary, KeySchemaElement, OnDemandThroughput, TableClassSummary,
-    TableInput, ThroughputDescription, ThroughputInput, WarmThroughputDescription, WarmThroughputInput,
+    AttributeDefinition, BillingModeSummary, IndexDescription, IndexInput, KeySchemaElement,
+    OnDemandThroughput, Projection, TableClassSummary, TableInput, ThroughputDescription, ThroughputInput,
+    WarmThroughputDescription, WarmThroughputInput,
 };
 use trilith_domain::ops::{
     CreateTableInput, DescribeEndpointsOutput, DescribeLimitsOutput, ListTablesInput, ListTablesOutput,
@@ -26,8 +27,8 @@ structure!(CreateTableInput {
     "DeletionProtectionEnabled" => deletion_protection_enabled,
     "WarmThroughput" => warm_throughput,
     "OnDemandThroughput" => on_demand_throughput,
-} lists {
-    "LocalSecondaryIndexes", "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes" => local_secondary_indexes,
+    "GlobalSecondaryIndexes" => global_secondary_indexes,
 } not built {
     "StreamSpecification", "SSESpecification", "ResourcePolicy", "GlobalTableSourceArn",
     "GlobalTableSettingsReplicationMode", "VectorIndexes",
@@ -46,6 +47,20 @@ structure!(UpdateTableInput {
     "GlobalSecondaryIndexUpdates", "StreamSpecification", "SSESpecification", "ReplicaUpdates",
     "MultiRegionConsistency", "GlobalTableWitnessUpdates", "GlobalTableSettingsReplicationMode",
     "DisassociationProtectionEnabled", "VectorIndexUpdates",
+});
+
+structure!(IndexInput {
+    "IndexName" => index_name,
+    "KeySchema" => key_schema,
+    "Projection" => projection,
+    "ProvisionedThroughput" => provisioned_throughput,
+    "OnDemandThroughput" => on_demand_throughput,
+    "WarmThroughput" => warm_throughput,
+});
+
+structure!(Projection {
+    "ProjectionType" => projection_type,
+    "NonKeyAttributes" => non_key_attributes,
 });
 
 structure!(ListTablesInput {
@@ -85,11 +100,42 @@ impl ToJson for TableDescription {
             out.member("ItemCount", &self.item_count);
             out.member("TableArn", &self.table_arn);
             out.member("TableId", &self.table_id);
+            out.optional("LocalSecondaryIndexes", self.local_secondary_indexes.as_ref());
+            out.optional("GlobalSecondaryIndexes", self.global_secondary_indexes.as_ref());
             out.optional("BillingModeSummary", self.billing_mode_summary.as_ref());
             out.optional("TableClassSummary", self.table_class_summary.as_ref());
             out.member("DeletionProtectionEnabled", &self.deletion_protection_enabled);
             out.optional("OnDemandThroughput", self.on_demand_throughput.as_ref());
             out.optional("WarmThroughput", self.warm_throughput.as_ref());
+        });
+    }
+}
+
+impl ToJson for IndexDescription {
+    fn to_json(&self, out: &mut Writer) {
+        out.object(|out| {
+            out.member("IndexName", &self.index_name);
+            out.member("KeySchema", &self.key_schema);
+            out.member("Projection", &self.projection);
+            if let Some(status) = self.index_status {
+                out.member("IndexStatus", status.as_str());
+            }
+            out.optional("Backfilling", self.backfilling.as_ref());
+            out.optional("ProvisionedThroughput", self.provisioned_throughput.as_ref());
+            out.member("IndexSizeBytes", &self.index_size_bytes);
+            out.member("ItemCount", &self.item_count);
+            out.member("IndexArn", &self.index_arn);
+            out.optional("OnDemandThroughput", self.on_demand_throughput.as_ref());
+            out.optional("WarmThroughput", self.warm_throughput.as_ref());
+        });
+    }
+}
+
+impl ToJson for Projection {
+    fn to_json(&self, out: &mut Writer) {
+        out.object(|out| {
+            out.optional("ProjectionType", self.projection_type.as_ref());
+            out.optional("NonKeyAttributes", self.non_key_attributes.as_ref());
         });
     }
 }

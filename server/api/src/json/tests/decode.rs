@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trilith_domain::ops::types::{
-    AttributeDefinition, AttributeUpdate, ConditionInput, Expectation, KeySchemaElement, KeysAndAttributes,
-    OnDemandThroughput, TableInput, Tag, ThroughputInput, WarmThroughputInput, WriteRequestInput,
+    AttributeDefinition, AttributeUpdate, ConditionInput, Expectation, IndexInput, KeySchemaElement,
+    KeysAndAttributes, OnDemandThroughput, TableInput, Tag, ThroughputInput, WarmThroughputInput,
+    WriteRequestInput,
 };
 use trilith_domain::ops::{
     BatchGetItemInput, BatchWriteItemInput, CreateTableInput, DeleteItemInput,
@@ -210,7 +211,7 @@ fn pages() {
         key_conditions: Some(BTreeMap::from([("k".to_owned(), ConditionInput::default())])),
         query_filter: Some(BTreeMap::new()),
         conditional_operator: None,
-        not_built: vec!["IndexName"],
+        index_name: text("i"),
         value_fault: None,
     };
     assert_eq!(query, expected);
@@ -325,8 +326,9 @@ fn tables() {
             max_read_request_units: Some(5),
             max_write_request_units: Some(-1),
         }),
-        empty_lists: vec!["GlobalSecondaryIndexes"],
-        not_built: vec!["LocalSecondaryIndexes", "StreamSpecification"],
+        local_secondary_indexes: Some(vec![IndexInput { index_name: text("i"), ..IndexInput::default() }]),
+        global_secondary_indexes: Some(vec![]),
+        not_built: vec!["StreamSpecification"],
     };
     assert_eq!(create, expected);
 

@@ -165,6 +165,7 @@ fn on_demand() -> TableDefinition {
         warm: None,
         class: None,
         deletion_protection: false,
+        indexes: Vec::new(),
     }
 }
 

@@ -295,8 +295,12 @@ fn replies_become_answers() {
     let output = op.shape(written(Some(item([("a", n("1"))])))).expect("written");
     assert_eq!(output.attributes, Some(item([("a", n("1"))])));
     let two = HalfUnits::whole(2);
-    let expected =
-        ConsumedCapacity { table_name: "orders".to_owned(), capacity_units: two, table: Some(two) };
+    let expected = ConsumedCapacity {
+        table_name: "orders".to_owned(),
+        capacity_units: two,
+        table: Some(two),
+        ..ConsumedCapacity::default()
+    };
     assert_eq!(output.consumed_capacity, Some(expected));
     assert_eq!(op.shape(written(Some(item([])))).expect("written").attributes, None, "nothing to return");
 

@@ -6,7 +6,7 @@ use super::super::types::HalfUnits;
 use super::super::*;
 use crate::expr::RangeTest;
 use crate::item::ItemKey;
-use crate::read::{Page, Plan, QueryPlan};
+use crate::read::{IndexPage, Page, Plan, QueryPlan};
 use crate::schema::HashInterval;
 
 fn query() -> QueryInput {
@@ -137,14 +137,14 @@ fn a_page_is_answered_with_its_last_key_and_cost() {
         QueryInput { return_consumed_capacity: text("TOTAL"), consistent_read: Some(true), ..query() };
     let op = Query::parse(input).expect("valid");
     let page = Page { count: 0, scanned: 2, bytes: 4097, last: Some(key("a", "2.0")), ..Page::default() };
-    let output = op.shape(&table(), page);
+    let output = op.shape(&table(), IndexPage { page, ..IndexPage::default() });
     assert_eq!(output.items, Some(Vec::new()), "no COUNT: an empty list");
     assert_eq!((output.count, output.scanned_count), (0, 2));
     assert_eq!(output.last_evaluated_key, Some(item([("pk", s("a")), ("sk", n("2"))])));
     assert_eq!(output.consumed_capacity.expect("asked for").capacity_units, HalfUnits::whole(2));
 
     let count = Query::parse(QueryInput { select: text("COUNT"), ..query() }).expect("valid");
-    assert_eq!(count.shape(&table(), Page::default()).items, None);
+    assert_eq!(count.shape(&table(), IndexPage::default()).items, None);
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn a_segment_reads_its_hashes_and_no_others() {
     let input = |segment| ScanInput { segment: Some(segment), total_segments: Some(3), ..scan() };
     let plan = |segment| {
         let run = Scan::parse(input(segment)).expect("valid").bind(&table()).expect("binds");
-        run.next_plan().expect("open").interval
+        next_scan(&run).expect("open").interval
     };
     assert_eq!(plan(0).first, 0);
     assert_eq!(plan(1).first, plan(0).last + 1);
@@ -203,7 +203,7 @@ fn a_scan_goes_through_all_shards() {
     let op = Scan::parse(ScanInput { return_consumed_capacity: text("TOTAL"), ..scan() }).expect("valid");
     let mut run = op.bind(&record).expect("binds");
     let mut asked = Vec::new();
-    while let Some(plan) = run.next_plan() {
+    while let Some(plan) = next_scan(&run) {
         let shard = record.shard_of(plan.interval.first);
         asked.push((shard.0, plan.shape.max_bytes));
         let covered_to = HashInterval::part(u64::from(shard.0 - 1), 2).last;
@@ -224,9 +224,9 @@ fn a_scan_stops_where_a_shard_stopped() {
     let op = Scan::parse(ScanInput { limit: Some(5), ..scan() }).expect("valid");
     let mut run = op.bind(&record).expect("binds");
     run.take(Page { scanned: 2, covered_to: Some(HashInterval::part(0, 2).last), ..Page::default() });
-    assert_eq!(run.next_plan().expect("open").shape.limit, Some(3));
+    assert_eq!(next_scan(&run).expect("open").shape.limit, Some(3));
     run.take(Page { scanned: 3, last: Some(key("a", "1")), covered_to: Some(u64::MAX), ..Page::default() });
-    assert_eq!(run.next_plan(), None);
+    assert_eq!(next_scan(&run), None);
     let output = op.shape(&record, run);
     assert_eq!(output.last_evaluated_key, Some(item([("pk", s("a")), ("sk", n("1"))])));
 }
@@ -236,7 +236,7 @@ fn a_scan_goes_on_after_its_start_key() {
     let start = Some(item([("pk", s("a")), ("sk", n("1"))]));
     let op = Scan::parse(ScanInput { exclusive_start_key: start, ..scan() }).expect("valid");
     let run = op.bind(&table()).expect("binds");
-    let plan = run.next_plan().expect("open");
+    let plan = next_scan(&run).expect("open");
     assert_eq!((plan.interval.first, plan.start_after.as_ref()), (key("a", "1").hash, Some(&key("a", "1"))));
 }
 
@@ -249,7 +249,7 @@ proptest::proptest! {
         let mut run = Scan::parse(input).expect("valid").bind(&table()).expect("binds");
         let mut next = asked.first;
         let mut reached = None;
-        while let Some(plan) = run.next_plan() {
+        while let Some(plan) = next_scan(&run) {
             proptest::prop_assert_eq!(plan.interval, HashInterval { first: next, last: asked.last });
             // The span that holds `next` ends before the next cut.
             let end = cuts.range(next.saturating_add(1)..).next().map_or(u64::MAX, |cut| cut - 1);
@@ -259,4 +259,12 @@ proptest::proptest! {
         }
         proptest::prop_assert_eq!(reached, Some(asked.last));
     }
+}
+
+/// The next plan of a scan of a table.
+fn next_scan(run: &crate::ops::scan::ScanRun) -> Option<crate::read::ScanPlan> {
+    run.next_plan().map(|plan| match plan {
+        Plan::Scan(plan) => plan,
+        other => panic!("not a scan: {other:?}"),
+    })
 }

@@ -1,5 +1,7 @@
 //! Operations on tables and their tags, and the calls of features to come.
 
+use std::collections::BTreeMap;
+
 use super::super::describe_table::{Counts, describe};
 use super::super::testing::*;
 use super::super::types::{
@@ -79,7 +81,7 @@ fn tables_that_cannot_be_created() {
              constraint: Member must have value greater than or equal to 1",
         ),
         (
-            CreateTableInput { empty_lists: vec!["GlobalSecondaryIndexes"], ..create() },
+            CreateTableInput { global_secondary_indexes: Some(vec![]), ..create() },
             "One or more parameter values were invalid: List of GlobalSecondaryIndexes is empty",
         ),
         (
@@ -169,7 +171,7 @@ fn a_table_is_what_was_asked_for() {
 fn a_description_tells_all_there_is() {
     let mut record = provisioned(5, 6);
     record.decreases = vec![Stamp(NOW.0 - 1), Stamp(NOW.0 - 86_400_000_000)];
-    let seen = describe(&record, Counts { items: 3, bytes: 99 }, "us-east-1", NOW);
+    let seen = describe(&record, &[(record.id, Counts { items: 3, bytes: 99 })].into(), "us-east-1", NOW);
     assert_eq!(seen.table_arn, ARN);
     assert_eq!(seen.table_id, "01234567-89ab-cdef-0123-456789abcdef");
     assert_eq!((seen.item_count, seen.table_size_bytes), (3, 99));
@@ -180,7 +182,7 @@ fn a_description_tells_all_there_is() {
     assert_eq!(seen.billing_mode_summary, None, "never was on-demand");
     assert!(!seen.deletion_protection_enabled);
 
-    let seen = describe(&table(), Counts::default(), "us-east-1", NOW);
+    let seen = describe(&table(), &BTreeMap::new(), "us-east-1", NOW);
     let billing = seen.billing_mode_summary.expect("on-demand");
     assert_eq!(billing.billing_mode, BillingMode::PayPerRequest);
     assert_eq!(billing.last_update_to_pay_per_request, Some(NOW));
@@ -188,7 +190,7 @@ fn a_description_tells_all_there_is() {
     assert_eq!(seen.warm_throughput.expect("always").write_units_per_second, 4000);
 
     record.status = TableStatus::Deleting;
-    let seen = describe(&record, Counts::default(), "us-east-1", NOW);
+    let seen = describe(&record, &BTreeMap::new(), "us-east-1", NOW);
     assert_eq!(
         (seen.key_schema, seen.creation_date_time, seen.table_status),
         (None, None, TableStatus::Deleting)
