@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use trilith_cluster::now;
 use trilith_domain::OpError;
 use trilith_domain::catalog::TableRecord;
 use trilith_domain::machine::{CommandBody, ReplyBody};
 
 use crate::engine::Engine;
 use crate::error::{self, Failure};
-use crate::lookup::{Binding, Target, now};
+use crate::lookup::{Binding, Target};
 
 /// How long a write waits before it is sent again to a shard that owes its indexes too much.
 const OVERLOAD_PAUSE: Duration = Duration::from_millis(20);

@@ -130,7 +130,7 @@ async fn an_op_arrives_and_its_output_comes_back() {
         let Op::PutItem(put) = op else { panic!("not a put") };
         assert_eq!(put.table.name(), "orders");
         let old = DomainItem::from([("id".to_owned(), DomainValue::Bool(true))]);
-        let output = WriteOutput { attributes: Some(old), consumed_capacity: None };
+        let output = WriteOutput { attributes: Some(old), ..WriteOutput::default() };
         std::future::ready(Ok(Output::PutItem(output))).boxed()
     })
     .await;

@@ -6,14 +6,14 @@ use trilith_values::Item;
 
 use super::legacy::{self, LegacyFilter};
 use super::page::{self, PageOptions};
-use super::types::{ConditionInput, Names, NotBuilt, PageOutput, ValueFault, Values};
+use super::types::{ConditionInput, Names, PageOutput, ValueFault, Values};
 use super::{TableRef, index_read, keys, write};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::{BoundKeyCondition, Condition, ExpressionKind, KeyCondition};
 use crate::item::ItemKey;
 use crate::read::{IndexPage, Plan, QueryPlan};
-use crate::validate::{self, CHECKED, Constraints};
+use crate::validate::{CHECKED, Constraints};
 
 /// What Query is asked. See [`super::types`] on how members arrive.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,8 +52,6 @@ pub struct QueryInput {
     pub query_filter: Option<BTreeMap<String, ConditionInput>>,
     /// `ConditionalOperator`.
     pub conditional_operator: Option<String>,
-    /// Members that were sent and are not built.
-    pub not_built: NotBuilt,
     /// First fault met while decoding attribute values.
     pub value_fault: ValueFault,
 }
@@ -99,7 +97,6 @@ impl Query {
         let operator = input.conditional_operator.as_deref();
         let older = LegacyFilter::of_page(&mut check, "queryFilter", input.query_filter, operator);
         check.finish()?;
-        validate::refuse_not_built(&input.not_built)?;
 
         let key_text = input.key_condition_expression.as_deref();
         let filter = input.filter_expression.as_deref();

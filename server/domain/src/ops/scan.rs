@@ -10,7 +10,7 @@ use trilith_values::Item;
 
 use super::legacy::{self, LegacyFilter};
 use super::page::{self, PageOptions};
-use super::types::{ConditionInput, Names, NotBuilt, PageOutput, ValueFault, Values};
+use super::types::{ConditionInput, Names, PageOutput, ValueFault, Values};
 use super::{TableRef, index_read, keys, write};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
@@ -18,7 +18,7 @@ use crate::expr::ExpressionKind;
 use crate::limits;
 use crate::read::{IndexPage, IndexPlan, IndexRun, Page, PageShape, Plan, ScanPlan};
 use crate::schema::HashInterval;
-use crate::validate::{self, CHECKED, Constraints};
+use crate::validate::{CHECKED, Constraints};
 
 /// What Scan is asked. See [`super::types`] on how members arrive.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,8 +55,6 @@ pub struct ScanInput {
     pub scan_filter: Option<BTreeMap<String, ConditionInput>>,
     /// `ConditionalOperator`.
     pub conditional_operator: Option<String>,
-    /// Members that were sent and are not built.
-    pub not_built: NotBuilt,
     /// First fault met while decoding attribute values.
     pub value_fault: ValueFault,
 }
@@ -115,7 +113,6 @@ impl Scan {
         let operator = input.conditional_operator.as_deref();
         let older = LegacyFilter::of_page(&mut check, "scanFilter", input.scan_filter, operator);
         check.finish()?;
-        validate::refuse_not_built(&input.not_built)?;
 
         let filter = input.filter_expression.as_deref();
         let projection = input.projection_expression.as_deref();

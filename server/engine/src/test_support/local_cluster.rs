@@ -136,7 +136,7 @@ impl LocalCluster {
         schema.version = versions.get(&record.id).copied().unwrap_or(record.version).next();
         versions.insert(record.id, schema.version);
         let alter = |shard| (shard, CommandBody::SpanAlter { schema: schema.clone() });
-        crate::lifecycle::shards(record).into_iter().map(alter).collect()
+        crate::lifecycle::shards(&record.spans).into_iter().map(alter).collect()
     }
 
     /// Applies a command, past every fault.

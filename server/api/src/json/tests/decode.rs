@@ -242,7 +242,7 @@ fn pages() {
             ConditionInput { comparison_operator: text("NULL"), attribute_value_list: None },
         )])),
         conditional_operator: text("OR"),
-        not_built: vec![],
+        index_name: None,
         value_fault: None,
     };
     assert_eq!(scan, expected);

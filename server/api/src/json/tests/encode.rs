@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use trilith_domain::catalog::{BillingMode, TableClass, TableStatus};
 use trilith_domain::ops::describe_endpoints::Endpoint;
 use trilith_domain::ops::types::{
-    AttributeDefinition, BillingModeSummary, KeySchemaElement, KeysAndAttributes, OnDemandThroughput,
-    TableClassSummary, ThroughputDescription, WarmThroughputDescription, WriteRequest,
+    AttributeDefinition, BillingModeSummary, ItemCollectionMetrics, KeySchemaElement, KeysAndAttributes,
+    OnDemandThroughput, TableClassSummary, ThroughputDescription, WarmThroughputDescription, WriteRequest,
 };
 use trilith_domain::ops::{
     BatchGetItemOutput, BatchWriteItemOutput, ConsumedCapacity, DescribeContinuousBackupsOutput,
@@ -41,7 +41,11 @@ fn item(name: &str, text: &str) -> Item {
 }
 
 fn capacity(halves: u64) -> ConsumedCapacity {
-    ConsumedCapacity { table_name: "t".to_owned(), capacity_units: HalfUnits(halves), table: None }
+    ConsumedCapacity {
+        table_name: "t".to_owned(),
+        capacity_units: HalfUnits(halves),
+        ..ConsumedCapacity::default()
+    }
 }
 
 #[test]
@@ -87,8 +91,15 @@ fn items() {
         &Output::GetItem(GetItemOutput { item: Some(item("k", "v")), consumed_capacity: Some(consumed) }),
         r#"{"Item":{"k":{"S":"v"}},"ConsumedCapacity":{"TableName":"t","CapacityUnits":0.5,"Table":{"CapacityUnits":0.5}}}"#,
     );
-    let written = WriteOutput { attributes: Some(Item::new()), consumed_capacity: Some(capacity(2)) };
-    let expected = r#"{"Attributes":{},"ConsumedCapacity":{"TableName":"t","CapacityUnits":1.0}}"#;
+    let written = WriteOutput {
+        attributes: Some(Item::new()),
+        consumed_capacity: Some(capacity(2)),
+        item_collection_metrics: Some(ItemCollectionMetrics {
+            item_collection_key: Item::from([("k".to_owned(), AttributeValue::from("v"))]),
+            size_from_gb: 3,
+        }),
+    };
+    let expected = r#"{"Attributes":{},"ConsumedCapacity":{"TableName":"t","CapacityUnits":1.0},"ItemCollectionMetrics":{"ItemCollectionKey":{"k":{"S":"v"}},"SizeEstimateRangeGB":[3.0,4.0]}}"#;
     answers(&Output::PutItem(written.clone()), expected);
     answers(&Output::UpdateItem(written.clone()), expected);
     answers(&Output::DeleteItem(written), expected);
@@ -136,6 +147,7 @@ fn batches() {
     let write = BatchWriteItemOutput {
         unprocessed_items: BTreeMap::from([("t".into(), requests)]),
         consumed_capacity: None,
+        item_collection_metrics: BTreeMap::new(),
     };
     answers(
         &Output::BatchWriteItem(write),
@@ -166,6 +178,8 @@ fn table() -> Box<TableDescription> {
         item_count: 5,
         table_arn: "arn".into(),
         table_id: "id".into(),
+        local_secondary_indexes: None,
+        global_secondary_indexes: None,
         billing_mode_summary: Some(BillingModeSummary {
             billing_mode: BillingMode::PayPerRequest,
             last_update_to_pay_per_request: at,

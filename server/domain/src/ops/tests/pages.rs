@@ -62,10 +62,6 @@ fn queries_that_need_no_table_to_be_refused() {
             "1 validation error detected: Value 'SOME' at 'select' failed to satisfy constraint: Member must satisfy \
              enum value set: [ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES, SPECIFIC_ATTRIBUTES, COUNT]",
         ),
-        (
-            QueryInput { not_built: vec!["IndexName"], ..query() },
-            "One or more parameter values were invalid: IndexName is not supported yet",
-        ),
     ];
     for (input, expected) in cases {
         assert_eq!(refused(Query::parse(input)), expected);
