@@ -64,7 +64,11 @@ impl Model {
                 self.poisoned += 1;
                 ReplyBody::Poisoned
             }
-            CommandBody::SpanAlter { .. } | CommandBody::Catalog(_) => {
+            CommandBody::SpanAlter { .. }
+            | CommandBody::Catalog(_)
+            | CommandBody::IndexApply(_)
+            | CommandBody::OutboxTrim(_)
+            | CommandBody::Backfill(_) => {
                 panic!("the entries have none of these")
             }
         }

@@ -1,7 +1,7 @@
 //! Bad input: what is a fault of the JSON, what is a fault of a value, and in which words.
 
 use trilith_domain::OpError;
-use trilith_domain::ops::{BatchWriteItemInput, GetItemInput, PutItemInput, QueryInput};
+use trilith_domain::ops::{BatchWriteItemInput, CreateTableInput, GetItemInput, PutItemInput};
 
 use super::{read, value};
 
@@ -205,13 +205,13 @@ fn deep_json_is_passed_over_to_a_bound_and_refused_beyond_it() {
     let unknown = |levels| format!(r#"{{"Unknown":{},"TableName":"t"}}"#, deep(levels, "[", "]"));
     let sound = read::<GetItemInput>(&unknown(1000)).expect("sound");
     assert_eq!(sound.table_name.as_deref(), Some("t"));
-    let not_built = |levels| format!(r#"{{"IndexName":{}}}"#, deep(levels, r#"{"a":"#, "}"));
-    let sound = read::<QueryInput>(&not_built(1000)).expect("sound");
-    assert_eq!(sound.not_built, ["IndexName"]);
+    let not_built = |levels| format!(r#"{{"VectorIndexes":{}}}"#, deep(levels, r#"{"a":"#, "}"));
+    let sound = read::<CreateTableInput>(&not_built(1000)).expect("sound");
+    assert_eq!(sound.not_built, ["VectorIndexes"]);
     for levels in [1001, 100_000] {
         let text = "Document nesting depth exceeds the maximum allowed";
         assert_eq!(fault_of(read::<GetItemInput>(&unknown(levels))), text);
-        assert_eq!(fault_of(read::<QueryInput>(&not_built(levels))), text);
+        assert_eq!(fault_of(read::<CreateTableInput>(&not_built(levels))), text);
     }
     let open_only = format!(r#"{{"Unknown":{}"#, "[".repeat(1000));
     assert!(fault_of(read::<GetItemInput>(&open_only)).starts_with("Malformed JSON"));
@@ -222,14 +222,14 @@ fn deep_json_is_passed_over_to_a_bound_and_refused_beyond_it() {
 #[test]
 fn members_that_ask_for_nothing_are_not_reported() {
     for (json, asks) in [
-        (r#"{"IndexName":null}"#, false),
-        (r#"{"IndexName":[]}"#, false),
-        (r#"{"IndexName":{"Enabled":false,"Other":{"x":[null]}}}"#, false),
-        (r#"{"IndexName":{"Enabled":true}}"#, true),
-        (r#"{"IndexName":["a"],"IndexName":["b"]}"#, true),
-        (r#"{"IndexName":0}"#, true),
+        (r#"{"VectorIndexes":null}"#, false),
+        (r#"{"VectorIndexes":[]}"#, false),
+        (r#"{"VectorIndexes":{"Enabled":false,"Other":{"x":[null]}}}"#, false),
+        (r#"{"VectorIndexes":{"Enabled":true}}"#, true),
+        (r#"{"VectorIndexes":["a"],"VectorIndexes":["b"]}"#, true),
+        (r#"{"VectorIndexes":0}"#, true),
     ] {
-        let query: QueryInput = read(json).expect("sound");
-        assert_eq!(query.not_built.len(), usize::from(asks), "{json}");
+        let create: CreateTableInput = read(json).expect("sound");
+        assert_eq!(create.not_built.len(), usize::from(asks), "{json}");
     }
 }
