@@ -42,13 +42,23 @@ struct World {
     pipeline: Arc<Pipeline>,
     tables: BTreeSet<String>,
     last: Value,
+    /// What ships rows to indexes.
+    workers: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.workers.iter().for_each(|worker| worker.abort());
+    }
 }
 
 impl World {
     fn new() -> Self {
         let cluster = LocalCluster::new(SHARDS);
+        let port: Arc<dyn trilith_cluster::Cluster> = cluster.clone();
+        let workers = trilith_engine::workers::start(&port);
         let pipeline = Pipeline::new(Arc::new(engine(&cluster)), Metrics::new(), Settings::default());
-        Self { cluster, pipeline, tables: BTreeSet::new(), last: Value::Null }
+        Self { cluster, pipeline, tables: BTreeSet::new(), last: Value::Null, workers }
     }
 
     /// The cluster's time, epoch seconds.
@@ -77,10 +87,28 @@ impl World {
         match step {
             Step::Table { name, keys } => self.make_table(name, keys).await,
             Step::Wait { name } => self.wait(name).await,
-            Step::Request { operation, body, expected } => {
+            Step::Request { operation, body, expected } => match expected.strip_prefix('~') {
+                None => self.request(operation, body, expected).await,
+                Some(expected) => {
+                    let mut verdict = Ok(());
+                    for _ in 0..POLLS_MAX {
+                        verdict = self.request(operation, body, expected.trim_start()).await;
+                        if verdict.is_ok() {
+                            break;
+                        }
+                        tokio::task::yield_now().await;
+                    }
+                    verdict
+                }
+            },
+        }
+    }
+
+    /// Sends a request; says what is wrong with the answer.
+    async fn request(&mut self, operation: &str, body: &str, expected: &str) -> Result<(), String> {
                 let body = expand(body, &self.last)?;
                 let target =
-                    if operation.contains('.') { operation.clone() } else { format!("{SERVICE}{operation}") };
+                    if operation.contains('.') { operation.to_owned() } else { format!("{SERVICE}{operation}") };
                 let answer = self.send(&target, body.as_bytes()).await;
                 let found: Value = serde_json::from_slice(&answer.body)
                     .map_err(|error| format!("the body is not JSON: {error}"))?;
@@ -92,8 +120,6 @@ impl World {
                 let verdict = differs(answer.status, &found, expected, self.now());
                 self.last = found;
                 verdict
-            }
-        }
     }
 
     /// Makes a fresh table; an old one of that name goes.

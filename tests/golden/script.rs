@@ -49,9 +49,9 @@ pub fn parse(stem: &str, text: &str) -> Result<Vec<Case>, String> {
                 let (operation, body) = (operation.to_owned(), body.trim().to_owned());
                 steps.push((at, Step::Request { operation, body, expected: String::new() }));
             }
-            "<" => match steps.last_mut() {
+            "<" | "<~" => match steps.last_mut() {
                 Some((_, Step::Request { expected, .. })) if expected.is_empty() => {
-                    *expected = rest.to_owned()
+                    *expected = if word == "<~" { format!("~{rest}") } else { rest.to_owned() }
                 }
                 _ => return Err(format!("{at}: an answer without a request before it")),
             },

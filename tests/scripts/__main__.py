@@ -70,6 +70,17 @@ class Runner:
             return self.make_table(*step.words)
         if step.kind == "wait":
             return self.wait(step.words[0])
+        if not step.eventually:
+            return self.request(step)
+        deadline = time.monotonic() + 10
+        while wrong := self.request(step):
+            if time.monotonic() > deadline:
+                return wrong
+            time.sleep(0.02)
+        return None
+
+    def request(self, step):
+        """Sends a request; None, or what is wrong with the answer."""
         answer = self.send(step.operation, expand(step.body, self.last), step.expected)
         if answer is None:
             return None

@@ -17,6 +17,7 @@ class Step:
     operation: str = ""
     body: str = ""
     expected: str = ""
+    eventually: bool = False
 
 
 @dataclasses.dataclass
@@ -44,10 +45,11 @@ def parse(path):
         elif word == ">":
             operation, _, body = rest.strip().partition(" ")
             steps.append(Step("request", at, [], operation.strip(), body.strip()))
-        elif word == "<":
+        elif word in ("<", "<~"):
             if not steps or steps[-1].kind != "request" or steps[-1].expected:
                 raise Malformed(f"{at}: an answer without a request before it")
             steps[-1].expected = rest.strip()
+            steps[-1].eventually = word == "<~"
         else:
             raise Malformed(f"{at}: {word!r} is no directive")
     for case in cases:

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
+use trilith_domain::Stamp;
 use trilith_domain::catalog::{Catalog, CatalogCommand, CatalogReply, TableRecord};
 use trilith_domain::machine::{CommandBody, Reply};
 use trilith_domain::read::{Plan, ReadReply};
@@ -59,6 +60,10 @@ pub trait Cluster: Send + Sync + 'static {
         plan: &'a Plan,
         deadline: Instant,
     ) -> BoxFuture<'a, Result<ReadReply, ClusterError>>;
+
+    /// Waits until this process leads the shard, and the shard owes its indexes rows above `after`. For the workers that
+    /// ship them: an answer too many does no harm.
+    fn owing<'a>(&'a self, shard: ShardId, after: Stamp) -> BoxFuture<'a, ()>;
 
     /// Applies a catalog command and answers once this node's catalog has it. Other nodes see it by reading strongly
     /// ([`Cluster::refresh_catalog`]), as Describe does.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 use trilith_consensus::{Consistency, ReplicaStatus};
-use trilith_domain::Clock;
+use trilith_domain::{Clock, Stamp};
 use trilith_domain::catalog::{Catalog, CatalogCommand, CatalogReply, TableRecord};
 use trilith_domain::machine::{Command, CommandBody, Reply, ReplyBody};
 use trilith_domain::read::{Plan, ReadReply};
@@ -16,6 +16,9 @@ use crate::directory::{CATALOG, Directory};
 use crate::dispatch;
 use crate::members::Members;
 use crate::port::{Cluster, ClusterError, Freshness};
+
+/// How often a worker that waits for a shard looks whether this process leads it.
+const LEADERSHIP_EVERY: Duration = Duration::from_millis(100);
 
 /// What a cluster is told at its start.
 #[derive(Clone, Debug)]
@@ -188,6 +191,24 @@ impl Cluster for RaftCluster {
         deadline: Instant,
     ) -> BoxFuture<'a, Result<ReadReply, ClusterError>> {
         Box::pin(self.read_shard(shard, freshness, plan, deadline))
+    }
+
+    fn owing<'a>(&'a self, shard: ShardId, after: Stamp) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            loop {
+                let Some(replica) = self.members.leading(shard) else {
+                    tokio::time::sleep(LEADERSHIP_EVERY).await;
+                    continue;
+                };
+                let applied = replica.applied();
+                let index = applied.index();
+                if applied.outbox().owes_above(after) {
+                    return;
+                }
+                // Leadership may go while nothing is applied.
+                let _ = tokio::time::timeout(LEADERSHIP_EVERY, applied.changed_from(index)).await;
+            }
+        })
     }
 
     fn change_catalog<'a>(

@@ -75,6 +75,11 @@ impl Applied {
         self.state.read().hash()
     }
 
+    /// What the shard owes to global indexes.
+    pub fn outbox(&self) -> machine::Outbox {
+        *self.state.read().outbox()
+    }
+
     /// Commands set aside because applying them panicked.
     pub fn poisoned(&self) -> u64 {
         self.state.read().poisoned()

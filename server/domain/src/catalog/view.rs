@@ -120,6 +120,13 @@ impl Catalog {
         Some(self.tables.get(id).expect("a name belongs to a table"))
     }
 
+    /// A global or local index by its id, with its table.
+    pub fn index(&self, id: TableId) -> Option<(&TableRecord, &IndexRecord)> {
+        let of = |table: &&TableRecord| table.definition.indexes.iter().any(|index| index.schema.id == id);
+        let table = self.tables.values().find(of)?;
+        Some((table, table.definition.indexes.iter().find(|index| index.schema.id == id)?))
+    }
+
     /// All tables, by id.
     pub fn tables(&self) -> impl Iterator<Item = &TableRecord> {
         self.tables.values()

@@ -120,6 +120,7 @@ impl ShardState {
             let key = Key::Owed(self.shard(), self.last_stamp()).encode();
             let row = outbox::seal_owed(&owed);
             self.outbox.rows += 1;
+            self.outbox.newest = self.last_stamp();
             self.outbox.bytes += row.len() as u64;
             working.touch_outbox();
             hasher.set(working, Family::Outbox, key, Some(row));

@@ -48,11 +48,18 @@ pub struct Outbox {
     pub rows: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Stamp of the newest row there ever was.
+    pub newest: Stamp,
     /// Everything up to this stamp was paid and removed.
     pub trimmed: Stamp,
 }
 
 impl Outbox {
+    /// Whether rows above `after` are owed.
+    pub fn owes_above(&self, after: Stamp) -> bool {
+        self.rows > 0 && self.newest > after
+    }
+
     /// Whether a write that would owe more has to wait.
     pub fn is_full(&self) -> bool {
         self.rows >= OUTBOX_ROWS_MAX || self.bytes >= OUTBOX_BYTES_MAX

@@ -74,9 +74,6 @@ impl CreateTable {
         let class = check.table_class(input.table_class.as_deref());
         check.finish()?;
         validate::refuse_not_built(&input.not_built)?;
-        if global.is_some_and(|indexes| !indexes.is_empty()) {
-            validate::refuse_not_built(&["GlobalSecondaryIndexes"])?;
-        }
 
         let capacity = Capacity {
             billing,

@@ -50,6 +50,8 @@ struct World {
     micros: AtomicU64,
     /// Versions of descriptors that [`LocalCluster::raise_version`] has raised.
     versions: Mutex<BTreeMap<TableId, SchemaVersion>>,
+    /// Told of every command.
+    applied: tokio::sync::Notify,
 }
 
 /// One node of a cluster in memory. Its copy of the catalog moves on only by its own changes and refreshes.
@@ -75,6 +77,7 @@ impl LocalCluster {
             on_read: Mutex::default(),
             micros: AtomicU64::new(1_600_000_000_000_000),
             versions: Mutex::default(),
+            applied: tokio::sync::Notify::new(),
         };
         let node = Self { world: Arc::new(world), known: RwLock::default() };
         let founded = node.apply(CATALOG_SHARD, CommandBody::Catalog(founding(data_shards)));
@@ -142,7 +145,12 @@ impl LocalCluster {
     /// Applies a command, past every fault.
     pub fn apply(&self, shard: ShardId, command: CommandBody) -> Reply {
         let now = Stamp(self.world.micros.fetch_add(1, Ordering::Relaxed));
-        self.world.shards.lock().get_mut(&shard).expect("a shard of this cluster").apply(command, now)
+        let reply = {
+            let mut shards = self.world.shards.lock();
+            shards.get_mut(&shard).expect("a shard of this cluster").apply(command, now)
+        };
+        self.world.applied.notify_waiters();
+        reply
     }
 
     fn catch_up(&self) {
@@ -236,6 +244,18 @@ impl Cluster for LocalCluster {
         _deadline: Instant,
     ) -> BoxFuture<'a, Result<ReadReply, ClusterError>> {
         soon(move || self.read_now(shard, freshness, plan))
+    }
+
+    fn owing<'a>(&'a self, shard: ShardId, after: Stamp) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            loop {
+                let applied = self.world.applied.notified();
+                if self.world.shards.lock()[&shard].state().outbox().owes_above(after) {
+                    return;
+                }
+                applied.await;
+            }
+        })
     }
 
     fn change_catalog<'a>(
