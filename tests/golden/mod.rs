@@ -106,20 +106,20 @@ impl World {
 
     /// Sends a request; says what is wrong with the answer.
     async fn request(&mut self, operation: &str, body: &str, expected: &str) -> Result<(), String> {
-                let body = expand(body, &self.last)?;
-                let target =
-                    if operation.contains('.') { operation.to_owned() } else { format!("{SERVICE}{operation}") };
-                let answer = self.send(&target, body.as_bytes()).await;
-                let found: Value = serde_json::from_slice(&answer.body)
-                    .map_err(|error| format!("the body is not JSON: {error}"))?;
-                if operation == "CreateTable"
-                    && let Some(name) = found["TableDescription"]["TableName"].as_str()
-                {
-                    self.tables.insert(name.to_owned());
-                }
-                let verdict = differs(answer.status, &found, expected, self.now());
-                self.last = found;
-                verdict
+        let body = expand(body, &self.last)?;
+        let target =
+            if operation.contains('.') { operation.to_owned() } else { format!("{SERVICE}{operation}") };
+        let answer = self.send(&target, body.as_bytes()).await;
+        let found: Value =
+            serde_json::from_slice(&answer.body).map_err(|error| format!("the body is not JSON: {error}"))?;
+        if operation == "CreateTable"
+            && let Some(name) = found["TableDescription"]["TableName"].as_str()
+        {
+            self.tables.insert(name.to_owned());
+        }
+        let verdict = differs(answer.status, &found, expected, self.now());
+        self.last = found;
+        verdict
     }
 
     /// Makes a fresh table; an old one of that name goes.

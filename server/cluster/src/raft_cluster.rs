@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 use trilith_consensus::{Consistency, ReplicaStatus};
-use trilith_domain::{Clock, Stamp};
 use trilith_domain::catalog::{Catalog, CatalogCommand, CatalogReply, TableRecord};
 use trilith_domain::machine::{Command, CommandBody, Reply, ReplyBody};
 use trilith_domain::read::{Plan, ReadReply};
+use trilith_domain::{Clock, Stamp};
 use trilith_values::{CommandId, ShardId};
 
 use crate::directory::{CATALOG, Directory};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use trilith_values::{NodeId, ShardId, TableId};
 
 use super::command::{ClusterRecord, NodeRecord, ShardRecord};
-use super::table::TableRecord;
+use super::table::{IndexRecord, TableRecord};
 use crate::codec;
 use crate::keyspace::{CATALOG_SHARD, Family, Key, Prefix};
 use crate::machine::scan_rows;

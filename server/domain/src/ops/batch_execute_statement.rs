@@ -183,6 +183,7 @@ impl StatementError {
             }
             OpError::ResourceInUse(_) | OpError::LimitExceeded(_) => "RequestLimitExceeded",
             OpError::TransactionConflict(_) => "TransactionConflict",
+            OpError::CollectionTooLarge(_) => "ItemCollectionSizeLimitExceeded",
             OpError::ThroughputExceeded(_) => "ProvisionedThroughputExceeded",
             // Surely not done: the client may send it again.
             OpError::Throttling(_) | OpError::Unavailable(_) => "ThrottlingError",

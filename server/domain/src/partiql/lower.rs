@@ -14,7 +14,7 @@ use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::{Condition, KeyCondition, Path, Projection, RangeTest, Test};
 use crate::machine::ReturnValues;
-use crate::ops::page::PageOptions;
+use crate::ops::page::{PageOptions, Shown};
 use crate::ops::table_ref::is_name;
 use crate::ops::types::ReturnConsumed;
 use crate::ops::write::WriteOptions;
@@ -156,7 +156,13 @@ impl Prepared {
     }
 
     fn options(&self, condition: Option<Condition>, returns: ReturnValues) -> WriteOptions {
-        WriteOptions { condition, returns, old_on_failure: self.old_on_failure, consumed: self.consumed }
+        WriteOptions {
+            condition,
+            returns,
+            old_on_failure: self.old_on_failure,
+            consumed: self.consumed,
+            metrics: false,
+        }
     }
 
     /// The item of an `INSERT`. Each attribute is a value of its own, so a parameter may stand for one.
@@ -268,7 +274,8 @@ impl Prepared {
             start: None,
             filter,
             projection: projection(select),
-            count_only: false,
+            shown: Shown::Held,
+            index: None,
             consumed: self.consumed,
         }
     }

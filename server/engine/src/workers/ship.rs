@@ -114,12 +114,7 @@ async fn send(cluster: &dyn Cluster, source: ShardId, rows: &[Owed]) {
 }
 
 /// The same for one index, whose shards are those that the catalog names now.
-async fn send_to(
-    cluster: &dyn Cluster,
-    source: ShardId,
-    index: TableId,
-    mut rows: Vec<(Stamp, OwedRow)>,
-) {
+async fn send_to(cluster: &dyn Cluster, source: ShardId, index: TableId, mut rows: Vec<(Stamp, OwedRow)>) {
     let mut certain = false;
     while !rows.is_empty() {
         let Some(parts) = split(cluster, source, index, &rows) else {
