@@ -126,7 +126,8 @@ def floors(table):
     if not ours or not peer:
         return []
     return [
-        (what, ours[mine][0] / peer[theirs][0], least, ours[mine][0] >= least * peer[theirs][0])
+        # Errors are quick to answer: a rate with errors in it holds nothing.
+        (what, ours[mine][0] / peer[theirs][0], least, ours[mine][0] >= least * peer[theirs][0] and ours[mine][3] == 0)
         for what, mine, theirs, least in FLOORS
         if mine in ours and theirs in peer
     ]

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
-use trilith_cluster::{Cluster, FirstMember, Founding, RaftCluster};
-use trilith_domain::catalog::{Catalog, CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState};
+use trilith_cluster::{CATALOG, Cluster, FirstMember, Founding, RaftCluster};
+use trilith_consensus::ReplicaStatus;
+use trilith_domain::catalog::{CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState};
 use trilith_engine::Service;
 use trilith_proto::admin::v1 as proto;
 use trilith_proto::admin::v1::admin_server::{Admin, AdminServer};
@@ -188,11 +189,14 @@ fn founding(request: proto::FoundRequest) -> Result<Founding, Status> {
     })
 }
 
-/// The node of a zone that a newcomer takes over from without being told to: one that does not answer.
-async fn gone(catalog: &Catalog, zone: &str) -> Result<Option<NodeId>, Status> {
-    let Some(node) = membership::predecessor(catalog, zone) else { return Ok(None) };
+/// The node of a zone that a newcomer takes over from without being told to: one that neither leads nor answers.
+async fn gone(cluster: &RaftCluster, zone: &str) -> Result<Option<NodeId>, Status> {
+    let catalog = cluster.catalog();
+    let Some(node) = membership::predecessor(&catalog, zone) else { return Ok(None) };
+    let id = catalog.cluster().map(|cluster| cluster.cluster);
     let peer = catalog.node(node).map(|record| record.peer.clone()).unwrap_or_default();
-    match membership::answers(&peer, node).await {
+    let leads = catalog.shards().any(|shard| cluster.members().leader(shard.id) == Some(node));
+    match leads || membership::answers(&peer, id, node).await {
         true => Err(Status::failed_precondition(format!(
             "node {node} of zone {zone} is alive at {peer}, and a newcomer of its zone takes its replicas over; to replace it all the same add --replaces {node}"
         ))),
@@ -203,10 +207,12 @@ async fn gone(catalog: &Catalog, zone: &str) -> Result<Option<NodeId>, Status> {
 async fn admit(cluster: &RaftCluster, request: proto::AdmitRequest) -> Result<proto::AdmitResponse, Status> {
     let token = u128::from_str_radix(&request.token, 16)
         .map_err(|_| Status::invalid_argument("token is no 32 hexadecimal digits"))?;
-    let catalog = cluster.catalog();
+    // Who of the zone is there must not be yesterday's answer.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    cluster.refresh_catalog(deadline).await.map_err(|e| Status::unavailable(e.to_string()))?;
     let replaces = match request.replaces {
         Some(node) => Some(NodeId(node)),
-        None => gone(&catalog, &request.zone).await?,
+        None => gone(cluster, &request.zone).await?,
     };
     let command = CatalogCommand::AddNode {
         token,
@@ -257,6 +263,8 @@ fn describe(member: &Serving, status: &mut proto::StatusResponse) {
     status.nodes = catalog.nodes().map(node_proto).collect();
     status.tables = catalog.tables().count() as u64;
     let local = cluster.replica_statuses();
+    let has_entries = |replica: &ReplicaStatus| replica.name.shard == CATALOG && replica.last_log > 0;
+    status.formed = catalog.cluster().is_some() || local.iter().any(has_entries);
     status.shards = catalog
         .shards()
         .map(|shard| {

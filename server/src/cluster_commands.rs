@@ -54,7 +54,7 @@ async fn init(admins: &[String], shards: u32, region: String, account: u64) -> R
         let status = status(admin).await?;
         if status.this_node == 0 {
             waiting.get_or_insert(admin);
-        } else if !status.nodes.is_empty() {
+        } else if status.formed {
             serving.get_or_insert(admin);
         }
         if !status.cluster_id.is_empty() {
@@ -66,7 +66,7 @@ async fn init(admins: &[String], shards: u32, region: String, account: u64) -> R
     // old replica ids again.
     if let (Some(member), Some(node)) = (serving, waiting) {
         return Err(format!(
-            "{member} serves a cluster already and {node} is no member of it; let it join as a new node: trilith cluster join --admin {node} --via {member}"
+            "{member} is a member of a cluster already and {node} is not, or has lost its folder; let it join as a new node: trilith cluster join --admin {node} --via {member}"
         ));
     }
     for (i, member) in members.iter().enumerate() {

@@ -4,7 +4,7 @@
 //! in-process transport. A write is acknowledged after two fsyncs of three. Since every voter restarts with the
 //! process, no leader can have survived it, and votes need not be withheld.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,14 @@ struct Zone {
     identity: Option<(u128, NodeId)>,
 }
 
+impl Zone {
+    /// Whether the folder has an identity and what belongs to it. One that lost its log or its state has forgotten
+    /// what it promised, just as an empty one.
+    fn is_whole(&self) -> bool {
+        self.identity.is_some() && self.folder.as_ref().is_none_or(Folder::is_whole)
+    }
+}
+
 /// What the three folders say.
 enum Found {
     /// Three empty folders, or a first start that was cut short: a new cluster.
@@ -61,17 +69,7 @@ fn look(args: &DevArgs) -> Result<Found, String> {
     if let Some(decided) = begun {
         return Ok(Found::New { zones, decided });
     }
-    for zone in &zones {
-        let hollow = |folder: &Folder| folder.identity().is_some() && folder.is_empty().unwrap_or(false);
-        if let Some(folder) = zone.folder.as_ref().filter(|folder| hollow(folder)) {
-            return Err(format!(
-                "zone {} has lost its log and state, and must not go on under its old identity; remove the folder {} and start again, then let the zone join",
-                zone.name,
-                folder.path().display()
-            ));
-        }
-    }
-    let (alive, lost): (Vec<_>, Vec<_>) = zones.into_iter().partition(|zone| zone.identity.is_some());
+    let (alive, lost): (Vec<_>, Vec<_>) = zones.into_iter().partition(Zone::is_whole);
     let Some(first) = alive.first() else {
         let cluster = uuid::Uuid::new_v4().as_u128();
         let cluster = ClusterRecord { cluster, region: args.region.clone(), account: 0 };
@@ -88,7 +86,7 @@ fn look(args: &DevArgs) -> Result<Found, String> {
     }
     if alive.len() < 2 {
         return Err(format!(
-            "two of the three zones' folders in {} are empty, so no majority is left; restore one of them, or name a new folder with --data-dir",
+            "two of the three zones' folders in {} are empty or incomplete, so no majority is left; restore one of them, or name a new folder with --data-dir",
             args.data_dir.display()
         ));
     }
@@ -170,7 +168,7 @@ pub async fn run(args: DevArgs) -> Result<(), String> {
     let mut lost: Vec<&'static str> = lost.into_iter().map(|zone| zone.name).collect();
     for zone in &lost {
         tracing::warn!(
-            "zone {zone} does not serve: its folder {} is empty, and its old replicas never come back under their ids; to make new ones run: trilith cluster join --admin {admin_address} --via {admin_address}",
+            "zone {zone} does not serve: its folder {} is empty or incomplete, and its old replicas never come back under their ids; to make new ones run: trilith cluster join --admin {admin_address} --via {admin_address}",
             site.data_dir.join(zone).display()
         );
     }
@@ -240,7 +238,13 @@ async fn stand(
                 hosts.push(site.host(zone, cluster, id)?);
             }
             for host in &hosts {
-                host.recover(false).await.map_err(|e| e.to_string())?;
+                if host.recover(false).await.map_err(|e| e.to_string())? == 0 {
+                    tracing::error!(
+                        "none of the replicas of node {} can start (the lines above say why); stop the server, remove the zone's folder in {}, start it again, and let the zone join",
+                        host.node(),
+                        site.data_dir.display()
+                    );
+                }
             }
             process::campaign(&hosts).await;
             let process = Process::start(hosts, None, Arc::clone(&site.clock), Consistency::Lease, identity);
@@ -282,13 +286,27 @@ async fn rejoin(
         CatalogReply::Node(node) => node,
         other => return Err(format!("the catalog answered {other:?}")),
     };
-    let folder =
-        if site.memory { None } else { Some(Ground::lock(&site.data_dir.join(zone)).map_err(line)?) };
+    let folder = if site.memory { None } else { Some(fresh_folder(&site.data_dir.join(zone))?) };
     let host = site.host(Zone { name: zone, folder, identity: None }, cluster, node.id)?;
     membership::create(&host, membership::incoming(&process.cluster.catalog(), node.id)).await?;
     process.cluster.members().add(host);
     lost.remove(0);
     Ok((cluster, node.id))
+}
+
+/// An empty folder at `path`; what is left there of an earlier identity is moved aside, not removed.
+fn fresh_folder(path: &Path) -> Result<Folder, String> {
+    let folder = Ground::lock(path).map_err(line)?;
+    if folder.identity().is_none() {
+        return Ok(folder);
+    }
+    drop(folder);
+    let aside = (1..).map(|n| path.with_extension(format!("lost-{n}"))).find(|aside| !aside.exists());
+    let aside = aside.expect("some number is free");
+    std::fs::rename(path, &aside)
+        .map_err(|e| format!("cannot move {} aside to {}: {e}", path.display(), aside.display()))?;
+    tracing::info!("what was left of the zone is in {}; it is not needed any more", aside.display());
+    Ground::lock(path).map_err(line)
 }
 
 /// What to paste, then the line that scripts wait for.

@@ -1,5 +1,10 @@
-//! The mark of a first start that is under way: `FOUNDING` in the data folder of `trilith dev`.
+//! The mark of a first start that is under way: `FOUNDING` in the data folder.
 //!
+//! A node of a cluster leaves it before it takes its identity, and takes it away when its first replicas exist, before
+//! the first of them is told of a group. Only while it is there may replicas be made under the ids of a first start:
+//! a node that has its identity but lost its replicas may have voted with them, and must never make them again.
+//!
+//! `trilith dev` leaves it for three nodes at once.
 //! Three folders get their identity one after the other. A crash in between leaves some with one and some without,
 //! which must not look like folders that were lost later: those never come back under their old ids. So a mark with
 //! everything that the first start decided by chance or by flag is durable before the first folder is claimed, and goes

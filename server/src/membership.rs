@@ -77,9 +77,12 @@ async fn ask(peers: impl IntoIterator<Item = String>) -> Vec<(String, proto::Sta
     questions.filter_map(std::future::ready).collect().await
 }
 
-/// Whether this node itself answers at its peer address.
-pub async fn answers(peer: &str, node: NodeId) -> bool {
-    ask([peer.to_owned()]).await.iter().any(|(_, status)| status.this_node == node.0)
+/// Whether this node of this cluster itself answers at its peer address.
+pub async fn answers(peer: &str, cluster: Option<u128>, node: NodeId) -> bool {
+    let answers = ask([peer.to_owned()]).await;
+    answers.iter().any(|(_, status)| {
+        status.this_node == node.0 && u128::from_str_radix(&status.cluster_id, 16).ok() == cluster
+    })
 }
 
 /// Asks until a member says that a node was at this address before: then the folder was lost, and the door says so.

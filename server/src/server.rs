@@ -6,6 +6,7 @@
 //! makes new replicas.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::clock::SystemClock;
 use crate::cluster_commands::connect;
 use crate::config::{self, Config};
 use crate::door::Door;
+use crate::first_start::Decided;
 use crate::listen;
 use crate::membership::{self, Watch};
 use crate::metrics::ClusterMetrics;
@@ -42,6 +44,7 @@ struct Node {
     config: Config,
     peer_address: String,
     http_address: String,
+    admin_address: String,
     door: Arc<Door>,
     desk: Arc<Desk>,
     identity: Identity,
@@ -87,6 +90,7 @@ pub async fn run(args: ServerArgs) -> Result<(), String> {
         config,
         peer_address,
         http_address,
+        admin_address,
         door,
         desk,
         identity,
@@ -100,7 +104,7 @@ pub async fn run(args: ServerArgs) -> Result<(), String> {
     tokio::pin!(stop);
     match had {
         Some((cluster, id)) => node.recover(cluster, id, &mut serving).await?,
-        None => node.look_for_old_identity(admin_address),
+        None => node.look_for_old_identity(),
     }
 
     let mut announced = false;
@@ -205,8 +209,9 @@ impl Node {
         let started = member.host.recover(true).await.map_err(|e| e.to_string())?;
         if started == 0 {
             let line = format!(
-                "node {id} holds no replica that can start; if cluster init or join was cut short, run it again, and if the node lost its log and state, stop it, remove the folder {}, start it, and run: trilith cluster join --replaces {id}",
-                self.config.node.data_dir.display()
+                "node {id} holds no replica that can start. If cluster init was cut short, run it again; a join goes on by itself. If the node lost its log or state, stop it, remove the folder {}, start it, and run: trilith cluster join --admin {} --via MEMBER --replaces {id}",
+                self.config.node.data_dir.display(),
+                self.admin_address,
             );
             tracing::error!("{line}");
             self.door.close(line);
@@ -216,10 +221,11 @@ impl Node {
     }
 
     /// Asks the configured peers whether a member is known at this address, until one answers.
-    fn look_for_old_identity(&mut self, admin_address: String) {
+    fn look_for_old_identity(&mut self) {
         tracing::info!("{WAITING}");
         let folder = self.config.node.data_dir.display().to_string();
         let (peers, own) = (self.config.cluster.peers.clone(), self.peer_address.clone());
+        let admin_address = self.admin_address.clone();
         let look =
             membership::look_for_old_identity(peers, own, admin_address, folder, Arc::clone(&self.door));
         self.looking = Some(tokio::spawn(look));
@@ -237,12 +243,14 @@ impl Node {
                 ));
             }
             if member.process.cluster.catalog().cluster().is_none() {
-                member.found(founding).await?;
+                member.found(founding, &self.config.node.data_dir).await?;
             }
             return Ok((cluster, id));
         }
+        let decided = Decided { cluster: founding.cluster.clone(), shards: founding.shards };
+        decided.write(&self.config.node.data_dir)?;
         let member = self.stand(cluster, id, serving)?;
-        member.found(founding).await?;
+        member.found(founding, &self.config.node.data_dir).await?;
         self.belongs(member);
         Ok((cluster, id))
     }
@@ -280,10 +288,18 @@ impl Node {
 
 impl Member {
     /// Every step of a cluster's first start that this node has to take. Safe to repeat.
-    async fn found(&self, founding: Founding) -> Result<(), String> {
+    async fn found(&self, founding: Founding, data_dir: &Path) -> Result<(), String> {
         let places = founding.members.iter().enumerate().map(|(i, m)| (founding.node(i), m.peer.clone()));
         self.addresses.write().extend(places);
-        process::found(&self.host, &founding).await?;
+        if Decided::read(data_dir)?.is_some() {
+            process::found(&self.host, &founding).await?;
+            Decided::done(data_dir)?;
+        } else if self.host.replicas().all().is_empty() {
+            return Err(format!(
+                "node {} lost the log and state of its first replicas, which never come back under their ids; stop it, remove its data folder, start it, and let it join with --replaces {}",
+                self.node, self.node
+            ));
+        }
         process::begin(&self.host, &founding).await?;
         self.process.also(tokio::spawn(process::bootstrap(Arc::clone(&self.process.cluster), founding)));
         Ok(())

@@ -93,7 +93,7 @@ def zones_synced(window):
         done = begun.group(1) if begun else None
         if done is None and re.search(r"<\.\.\. (?:fdatasync|fsync) resumed>", line):
             done = unfinished.pop(thread, None)
-        zone = re.search(r"/([abc])/", done) if done else None
+        zone = re.search(r"/([abc])/log/", done) if done else None
         if zone and re.search(r"= 0$", line.strip()):
             found.add(zone.group(1))
     return found

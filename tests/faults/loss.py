@@ -243,4 +243,30 @@ def wait_until(condition, what, patience=20):
         time.sleep(0.02)
 
 
-CASES = [folder_removed, folder_removed_dev, live_node_stays, join_cut_short, first_start_cut_short]
+def init_is_no_repair():
+    """cluster init never makes replicas again for a member that lost its folder, or its log and state alone"""
+    with Folder() as folder, Cluster(folder) as cluster:
+        with cluster.wire("a") as client:
+            create_table(client, "ledger")
+        ledger = Ledger("ledger", [cluster.http(zone) for zone in ZONES], writers=4).start()
+        time.sleep(1)
+        ledger.stop()
+        for what in (("log", "state"), ("",)):
+            # All at once, so that the survivors may not have read their catalog yet when they are asked.
+            for zone in ZONES:
+                cluster.kill(zone)
+            for name in what:
+                shutil.rmtree(cluster.folder / "c" / name)
+            cluster.start(check=False)
+            admins = [one for zone in ZONES for one in ("--admin", cluster.admin(zone))]
+            said = cluster.command("init", *admins, check=False)
+            check("cluster " not in said.splitlines()[-1] or "serves" not in said, f"init said: {said[-300:]}")
+            check(not cluster.ready("c"), f"without {what} c serves again after init: {said[-300:]}")
+        for zone in ("a", "b"):
+            ledger.verify(cluster.http(zone))
+        cluster.command("join", "--admin", cluster.admin("c"), "--via", cluster.admin("a"), "--replaces", "3")
+        ledger.verify(cluster.http("c"))
+        return said.strip()[-160:]
+
+
+CASES = [folder_removed, folder_removed_dev, live_node_stays, init_is_no_repair, join_cut_short, first_start_cut_short]

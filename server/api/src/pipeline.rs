@@ -17,7 +17,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -27,6 +27,9 @@ use trilith_engine::{Caller, Service};
 
 use crate::context::Context;
 use crate::metrics::Metrics;
+
+/// Megabytes of the largest answer there is: BatchGetItem's.
+const LARGEST_ANSWER: u32 = 16;
 
 /// Bounds of the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,7 @@ impl std::fmt::Debug for Pipeline {
 impl Pipeline {
     /// A pipeline to `service`.
     pub fn new(service: Arc<dyn Service>, metrics: Arc<Metrics>, settings: Settings) -> Arc<Self> {
+        assert!(settings.large_answers >= LARGEST_ANSWER, "the largest answer fits");
         let large = Semaphore::new(settings.large_answers as usize);
         Arc::new(Self { service, metrics, settings, account: OnceLock::new(), seldom: Seldom::new(), large })
     }
@@ -169,14 +173,14 @@ impl Pipeline {
 
 /// Yes once in a second.
 struct Seldom {
-    since: Instant,
+    since: tokio::time::Instant,
     /// The second, counted from `since`, after the last yes.
     next: AtomicU64,
 }
 
 impl Seldom {
     fn new() -> Self {
-        Self { since: Instant::now(), next: AtomicU64::new(0) }
+        Self { since: tokio::time::Instant::now(), next: AtomicU64::new(0) }
     }
 
     fn now(&self) -> bool {
@@ -209,8 +213,10 @@ impl<'a> Outcome<'a> {
                 tracing::error!(%request_id, operation, %error, ?took, "request failed");
             }
             // Overload and failover answer thousands of these, safely; the counters have them all.
-            Some(error @ OpError::Unavailable(_)) if self.pipeline.seldom.now() => {
-                tracing::warn!(%request_id, operation, %error, ?took, "request not done; others like it in this second are only counted");
+            Some(error @ OpError::Unavailable(_)) => {
+                if self.pipeline.seldom.now() {
+                    tracing::warn!(%request_id, operation, %error, ?took, "request not done; others like it in this second are only counted");
+                }
             }
             _ if took >= self.pipeline.settings.slow => {
                 tracing::warn!(%request_id, operation, code = error.map_or("OK", OpError::name), ?took, "slow request");
@@ -239,5 +245,83 @@ pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         text
     } else {
         "(no text)"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::future::BoxFuture;
+    use tokio::sync::Notify;
+    use trilith_engine::Identity;
+
+    use super::*;
+    use crate::operations::find;
+
+    /// Keeps everything but GetItem waiting until it is released.
+    #[derive(Default)]
+    struct Slow {
+        release: Notify,
+    }
+
+    impl Service for Slow {
+        fn execute<'a>(&'a self, _: &'a Caller, op: Op) -> BoxFuture<'a, Result<Output, OpError>> {
+            Box::pin(async move {
+                if !matches!(op, Op::GetItem(_)) {
+                    self.release.notified().await;
+                }
+                Ok(Output::TagResource)
+            })
+        }
+
+        fn ready(&self) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn identity(&self) -> Identity {
+            Identity { region: "us-east-1".into(), account: 0 }
+        }
+    }
+
+    async fn ask(pipeline: &Pipeline, operation: &'static str, body: &str) -> Result<Output, OpError> {
+        let row = find(&format!("DynamoDB_20120810.{operation}")).expect("it exists");
+        pipeline
+            .run(&pipeline.begin(), operation, || (row.decode)(body.as_bytes(), None), |output| output)
+            .await
+    }
+
+    const GET: &str = r#"{"TableName":"abc","Key":{"k":{"S":"x"}}}"#;
+    const BATCH: &str = r#"{"RequestItems":{"abc":{"Keys":[{"k":{"S":"x"}}]}}}"#;
+    const SCAN: &str = r#"{"TableName":"abc"}"#;
+
+    #[tokio::test(start_paused = true)]
+    async fn large_answers_wait_for_room_and_small_ones_do_not() {
+        let service = Arc::new(Slow::default());
+        let settings =
+            Settings { large_answers: 16, deadline: Duration::from_secs(1), ..Settings::default() };
+        let pipeline = Pipeline::new(Arc::clone(&service) as _, Metrics::new(), settings);
+        let batch = tokio::spawn({
+            let pipeline = Arc::clone(&pipeline);
+            async move { ask(&pipeline, "BatchGetItem", BATCH).await }
+        });
+        tokio::task::yield_now().await;
+        let refused = ask(&pipeline, "Scan", SCAN).await.expect_err("no room within its deadline");
+        assert!(matches!(refused, OpError::Unavailable(_)), "{refused}");
+        assert!(ask(&pipeline, "GetItem", GET).await.is_ok(), "an item needs no room");
+        service.release.notify_one();
+        assert!(batch.await.expect("no panic").is_ok());
+        service.release.notify_one();
+        assert!(ask(&pipeline, "Scan", SCAN).await.is_ok(), "the room was given back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_a_second() {
+        let seldom = Seldom::new();
+        assert!(seldom.now());
+        assert!(!seldom.now());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(seldom.now());
+        assert!(!seldom.now());
     }
 }

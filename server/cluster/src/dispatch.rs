@@ -10,8 +10,8 @@ use trilith_domain::machine::{Command, Reply};
 use trilith_domain::read::{Plan, ReadReply};
 use trilith_values::{NodeId, ShardId};
 
-use crate::members::Members;
 use crate::port::{ClusterError, now};
+use crate::raft_cluster::RaftCluster;
 
 /// How long a request waits for a leader at the most, within its deadline.
 pub(crate) const LEADER_WAIT: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Where to try next.
 struct Course<'a> {
-    members: &'a Members,
+    cluster: &'a RaftCluster,
     shard: ShardId,
     until: Instant,
     hint: Option<NodeId>,
@@ -28,9 +28,9 @@ struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    fn new(members: &'a Members, shard: ShardId, deadline: Instant) -> Self {
+    fn new(cluster: &'a RaftCluster, shard: ShardId, deadline: Instant) -> Self {
         let until = deadline.min(now() + LEADER_WAIT);
-        Self { members, shard, until, hint: None, attempts: 0 }
+        Self { cluster, shard, until, hint: None, attempts: 0 }
     }
 
     /// The node to try, once one is known; `None` when the time is over.
@@ -40,7 +40,7 @@ impl<'a> Course<'a> {
         }
         self.attempts += 1;
         loop {
-            if let Some(node) = self.hint.take().or_else(|| self.members.leader(self.shard)) {
+            if let Some(node) = self.hint.take().or_else(|| self.known()) {
                 return (now() < self.until).then_some(node);
             }
             if now() >= self.until {
@@ -48,6 +48,24 @@ impl<'a> Course<'a> {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Who leads, as local replicas know; where none of them runs, one node after the other of those that hold the
+    /// shard, who then lead it or say who does.
+    fn known(&self) -> Option<NodeId> {
+        let members = self.cluster.members();
+        if let Some(leader) = members.leader(self.shard) {
+            return Some(leader);
+        }
+        if members.replicas(self.shard).iter().any(|replica| replica.failed().is_none()) {
+            return None;
+        }
+        let catalog = self.cluster.directory().catalog();
+        let places = &catalog.shard(self.shard)?.replicas;
+        let elsewhere = places.iter().map(|place| place.node).filter(|node| members.host(*node).is_none());
+        let elsewhere: Vec<NodeId> = elsewhere.collect();
+        let turn = (self.attempts as usize).checked_rem(elsewhere.len())?;
+        Some(elsewhere[turn])
     }
 
     /// Takes a hint from a refusal, unless it points back at the node that refused.
@@ -62,22 +80,22 @@ impl<'a> Course<'a> {
 
 /// Applies a command on the shard.
 pub(crate) async fn write(
-    members: &Members,
+    cluster: &RaftCluster,
     shard: ShardId,
     command: &Command,
     size: usize,
     deadline: Instant,
 ) -> Result<Reply, ClusterError> {
     // The common case first: the leader is here, and no clock is asked.
-    if let Some(replica) = members.leading(shard) {
+    if let Some(replica) = cluster.members().leading(shard) {
         match propose_by(replica.propose(command.clone(), size), deadline).await {
             Err(ProposeError::NotProposed { .. } | ProposeError::Stopped(_)) => {}
             other => return other.map_err(write_error),
         }
     }
-    let mut course = Course::new(members, shard, deadline);
+    let mut course = Course::new(cluster, shard, deadline);
     while let Some(node) = course.next().await {
-        match propose_by(members.write_on(node, shard, command, size, deadline), deadline).await {
+        match propose_by(cluster.members().write_on(node, shard, command, size, deadline), deadline).await {
             Err(ProposeError::NotProposed { leader }) => course.refused(node, leader),
             Err(ProposeError::Stopped(_)) => course.refused(node, None),
             other => return other.map_err(write_error),
@@ -106,22 +124,22 @@ fn write_error(error: ProposeError) -> ClusterError {
 
 /// Runs a plan on the shard's leader.
 pub(crate) async fn read_strong(
-    members: &Members,
+    cluster: &RaftCluster,
     shard: ShardId,
     consistency: Consistency,
     plan: &Plan,
     deadline: Instant,
 ) -> Result<ReadReply, ClusterError> {
-    if let Some(replica) = members.leading(shard) {
+    if let Some(replica) = cluster.members().leading(shard) {
         match read_by(replica.read(consistency, plan), deadline).await {
             Ok(reply) => return Ok(reply),
             Err(ReadError::Storage(why)) => return Err(ClusterError::Storage(why)),
             Err(ReadError::NotLeader { .. } | ReadError::Stopped(_)) => {}
         }
     }
-    let mut course = Course::new(members, shard, deadline);
+    let mut course = Course::new(cluster, shard, deadline);
     while let Some(node) = course.next().await {
-        match read_by(members.read_on(node, shard, consistency, plan, deadline), deadline).await {
+        match read_by(cluster.members().read_on(node, shard, consistency, plan, deadline), deadline).await {
             Ok(reply) => return Ok(reply),
             Err(ReadError::NotLeader { leader }) => course.refused(node, leader),
             Err(ReadError::Stopped(_)) => course.refused(node, None),
@@ -142,13 +160,13 @@ async fn read_by<T>(
 
 /// The index a local replica of the shard must have applied to read strongly.
 pub(crate) async fn read_index(
-    members: &Members,
+    cluster: &RaftCluster,
     shard: ShardId,
     deadline: Instant,
 ) -> Result<u64, ClusterError> {
-    let mut course = Course::new(members, shard, deadline);
+    let mut course = Course::new(cluster, shard, deadline);
     while let Some(node) = course.next().await {
-        match read_by(members.read_index_on(node, shard, deadline), deadline).await {
+        match read_by(cluster.members().read_index_on(node, shard, deadline), deadline).await {
             Ok(index) => return Ok(index),
             Err(ReadError::NotLeader { leader }) => course.refused(node, leader),
             Err(ReadError::Stopped(_)) => course.refused(node, None),

@@ -134,8 +134,10 @@ impl RaftCluster {
     ) -> Result<ReadReply, ClusterError> {
         if freshness == Freshness::Eventual {
             // The leader's replica where it is here, for freshness; else any of this process.
-            let replica =
-                self.members.leading(shard).or_else(|| self.members.replicas(shard).into_iter().next());
+            // A replica that stopped has rows that nobody brings up to date any more.
+            let sound =
+                || self.members.replicas(shard).into_iter().find(|replica| replica.failed().is_none());
+            let replica = self.members.leading(shard).or_else(sound);
             if let Some(replica) = replica {
                 return replica.read_local(plan).map_err(|e| ClusterError::Storage(e.to_string()));
             }
@@ -144,11 +146,11 @@ impl RaftCluster {
             Freshness::Eventual => Consistency::Eventual,
             Freshness::Strong => self.settings.strong,
         };
-        dispatch::read_strong(&self.members, shard, consistency, plan, deadline).await
+        dispatch::read_strong(self, shard, consistency, plan, deadline).await
     }
 
     async fn refresh(&self, deadline: Instant) -> Result<(), ClusterError> {
-        let index = dispatch::read_index(&self.members, CATALOG, deadline).await?;
+        let index = dispatch::read_index(self, CATALOG, deadline).await?;
         self.wait_for_catalog(index, deadline).await
     }
 
@@ -179,7 +181,7 @@ impl Cluster for RaftCluster {
     ) -> BoxFuture<'a, Result<Reply, ClusterError>> {
         Box::pin(async move {
             let (command, size) = self.command(command);
-            dispatch::write(&self.members, shard, &command, size, deadline).await
+            dispatch::write(self, shard, &command, size, deadline).await
         })
     }
 
@@ -218,7 +220,7 @@ impl Cluster for RaftCluster {
     ) -> BoxFuture<'a, Result<CatalogReply, ClusterError>> {
         Box::pin(async move {
             let (command, size) = self.command(CommandBody::Catalog(command));
-            let reply = dispatch::write(&self.members, CATALOG, &command, size, deadline).await?;
+            let reply = dispatch::write(self, CATALOG, &command, size, deadline).await?;
             // Other nodes look again, strongly, when they miss a table; this one must simply know it now. A catalog
             // that lost its leader meanwhile has done the change all the same.
             let _ = self.refresh(deadline).await;

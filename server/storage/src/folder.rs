@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! FORMAT   text: format, cluster, node, crc; written once the node knows who it is
+//! FOUNDING there while the node's first replicas are being made; the server's
 //! LOCK     held while a process uses the folder; contains its id
 //! log/     segments of the raft log
 //! state/   the state engine
@@ -25,6 +26,9 @@ pub const FORMAT: u32 = 1;
 const FORMAT_FILE: &str = "FORMAT";
 const FORMAT_NEW: &str = "FORMAT.new";
 const LOCK_FILE: &str = "LOCK";
+/// Left by the server while a node's first start is under way.
+const FOUNDING_FILE: &str = "FOUNDING";
+const FOUNDING_NEW: &str = "FOUNDING.new";
 const LOG_FOLDER: &str = "log";
 const STATE_FOLDER: &str = "state";
 
@@ -107,12 +111,13 @@ impl Folder {
         Ok(())
     }
 
-    /// Whether the folder has neither log nor state: its node never ran, or lost them.
-    ///
-    /// # Errors
-    /// [`StorageError::Io`].
-    pub fn is_empty(&self) -> Result<bool, StorageError> {
-        holds_nothing(&self.path)
+    /// Whether the folder has files of both log and state, as it has once its node ran; without either, the node has
+    /// lost what it promised. A folder that cannot be read counts as whole: opening it says what is wrong.
+    pub fn is_whole(&self) -> bool {
+        [LOG_FOLDER, STATE_FOLDER].iter().all(|name| match std::fs::read_dir(self.path.join(name)) {
+            Ok(mut files) => files.next().is_some(),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        })
     }
 
     /// The files of the raft log.
@@ -140,7 +145,7 @@ fn check_ours(path: &Path) -> Result<(), StorageError> {
     let mut names: Vec<String> =
         files.flatten().map(|file| file.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
-    let ours = [FORMAT_FILE, FORMAT_NEW, LOCK_FILE, LOG_FOLDER, STATE_FOLDER];
+    let ours = [FORMAT_FILE, FORMAT_NEW, LOCK_FILE, LOG_FOLDER, STATE_FOLDER, FOUNDING_FILE, FOUNDING_NEW];
     // A folder with our FORMAT is ours, whatever else was put there. `lost+found` is in each new file system.
     let foreign = names.iter().find(|name| !ours.contains(&name.as_str()) && *name != "lost+found");
     match foreign {
@@ -294,6 +299,10 @@ mod tests {
         assert!(holds_nothing(&path).expect("readable"), "an empty subfolder holds nothing");
         std::fs::write(path.join("log/x"), "x").expect("written");
         assert!(!holds_nothing(&path).expect("readable"));
+        assert!(!folder.is_whole(), "a log without a state");
+        std::fs::create_dir(folder.state_path()).expect("created");
+        std::fs::write(path.join("state/x"), "x").expect("written");
+        assert!(folder.is_whole());
         drop(folder);
         assert_eq!(Folder::open(&path).expect("opened").identity(), Some(&identity()));
     }

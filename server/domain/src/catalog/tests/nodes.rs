@@ -79,6 +79,9 @@ fn a_stand_in_takes_over_copy_by_copy() {
         assert_eq!(books.apply(placed), CatalogReply::Done, "again");
         assert_eq!(books.catalog().version(), version);
     }
+    // A repair order given twice must not make a node that holds nothing and waits for ever.
+    let text = invalid_text(books.apply(join(8, "b", Some(2))));
+    assert!(text.contains("nothing to take over"), "{text}");
     let unknown = CatalogCommand::ReplicaPlaced { shard: ShardId(1), replica: ReplicaId(5) };
     assert_eq!(books.apply(unknown), CatalogReply::NotFound, "the old one is out");
     let states = |books: &mut Books, command| match books.apply(command) {
