@@ -20,6 +20,9 @@ use trilith_values::NodeId;
 use crate::door::Door;
 use crate::membership;
 
+/// A node that is gone leads nothing any more after this: its lease is over, and another one was elected.
+const ELECTED: Duration = Duration::from_secs(5);
+
 /// The answer to an order: cluster and node id.
 pub type Joined = Result<(u128, NodeId), String>;
 
@@ -189,14 +192,28 @@ fn founding(request: proto::FoundRequest) -> Result<Founding, Status> {
     })
 }
 
+/// Whether the node leads a shard for longer than it takes to elect another leader.
+async fn keeps_leading(cluster: &RaftCluster, node: NodeId) -> bool {
+    let deadline = Instant::now() + ELECTED;
+    loop {
+        let catalog = cluster.catalog();
+        if !catalog.shards().any(|shard| cluster.members().leader(shard.id) == Some(node)) {
+            return false;
+        }
+        if Instant::now() >= deadline {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// The node of a zone that a newcomer takes over from without being told to: one that neither leads nor answers.
 async fn gone(cluster: &RaftCluster, zone: &str) -> Result<Option<NodeId>, Status> {
     let catalog = cluster.catalog();
     let Some(node) = membership::predecessor(&catalog, zone) else { return Ok(None) };
     let id = catalog.cluster().map(|cluster| cluster.cluster);
     let peer = catalog.node(node).map(|record| record.peer.clone()).unwrap_or_default();
-    let leads = catalog.shards().any(|shard| cluster.members().leader(shard.id) == Some(node));
-    match leads || membership::answers(&peer, id, node).await {
+    match membership::answers(&peer, id, node).await || keeps_leading(cluster, node).await {
         true => Err(Status::failed_precondition(format!(
             "node {node} of zone {zone} is alive at {peer}, and a newcomer of its zone takes its replicas over; to replace it all the same add --replaces {node}"
         ))),
