@@ -117,6 +117,13 @@ by_script! {
     list_bulk_operations(ListBulkOperationsRequest) -> ListBulkOperationsResponse;
     get_resource_policy(GetResourcePolicyRequest) -> GetResourcePolicyResponse;
     list_streams(ListStreamsRequest) -> ListStreamsResponse;
+    describe_backup(DescribeBackupRequest) -> DescribeBackupResponse;
+    describe_export(DescribeExportRequest) -> DescribeExportResponse;
+    describe_import(DescribeImportRequest) -> DescribeImportResponse;
+    describe_bulk_operation(DescribeBulkOperationRequest) -> DescribeBulkOperationResponse;
+    describe_global_table(DescribeGlobalTableRequest) -> DescribeGlobalTableResponse;
+    describe_global_table_settings(DescribeGlobalTableSettingsRequest) -> DescribeGlobalTableSettingsResponse;
+    describe_stream(DescribeStreamRequest) -> DescribeStreamResponse;
 }
 
 /// Starts a server and says where. On a runtime of its own, so that it can die as a process does.

@@ -8,6 +8,7 @@ from tests.harness import typed
 from tests.harness.wire import Answer
 
 STREAMS = "DynamoDBStreams_20120810."
+OF_STREAMS = ("ListStreams", "DescribeStream")
 # Items in the details of an error may be large here.
 METADATA = (("trilith-details-max-bytes", str(600 << 10)),)
 STATUSES = {grpc.StatusCode.INTERNAL: 500, grpc.StatusCode.UNAVAILABLE: 503}
@@ -22,7 +23,7 @@ class Door:
     def send(self, operation, body):
         """The answer as HTTP would have it, or None for a request that no message can say."""
         name = operation.removeprefix(STREAMS)
-        if (name == "ListStreams") != (name != operation):
+        if (name in OF_STREAMS) != (name != operation):
             return None
         try:
             method, message = self.channel.request(name, _parsed(body))

@@ -28,6 +28,14 @@ pub enum OpError {
     TableNotFound(String),
     /// No resource policy is attached. `PolicyNotFoundException`.
     PolicyNotFound(String),
+    /// No such backup. `BackupNotFoundException`.
+    BackupNotFound(String),
+    /// No such export. `ExportNotFoundException`.
+    ExportNotFound(String),
+    /// No such import. `ImportNotFoundException`.
+    ImportNotFound(String),
+    /// No such global table of the 2017 version. `GlobalTableNotFoundException`.
+    GlobalTableNotFound(String),
     /// The table exists, or is in a state that does not allow the call. `ResourceInUseException`.
     ResourceInUse(String),
     /// Too many tables, tags or control operations. `LimitExceededException`.
@@ -64,6 +72,10 @@ impl OpError {
             Self::ResourceNotFound(_) => "ResourceNotFoundException",
             Self::TableNotFound(_) => "TableNotFoundException",
             Self::PolicyNotFound(_) => "PolicyNotFoundException",
+            Self::BackupNotFound(_) => "BackupNotFoundException",
+            Self::ExportNotFound(_) => "ExportNotFoundException",
+            Self::ImportNotFound(_) => "ImportNotFoundException",
+            Self::GlobalTableNotFound(_) => "GlobalTableNotFoundException",
             Self::ResourceInUse(_) => "ResourceInUseException",
             Self::LimitExceeded(_) => "LimitExceededException",
             Self::TransactionConflict(_) => "TransactionConflictException",
@@ -84,6 +96,10 @@ impl OpError {
             | Self::ResourceNotFound(text)
             | Self::TableNotFound(text)
             | Self::PolicyNotFound(text)
+            | Self::BackupNotFound(text)
+            | Self::ExportNotFound(text)
+            | Self::ImportNotFound(text)
+            | Self::GlobalTableNotFound(text)
             | Self::ResourceInUse(text)
             | Self::LimitExceeded(text)
             | Self::TransactionConflict(text)

@@ -15,6 +15,10 @@ pub const NAME_MIN: usize = 3;
 pub const NAME_MAX: usize = 255;
 /// Longest `TableName` where an ARN may stand in its place, in characters (1).
 pub const TABLE_ARN_MAX: usize = 1024;
+/// Shortest ARN of a backup, export, import, bulk operation or stream, in characters (1).
+pub const LONG_ARN_MIN: usize = 37;
+/// Longest of these ARNs, in characters (1).
+pub const LONG_ARN_MAX: usize = 1024;
 /// Longest `ResourceArn`, in characters (1).
 pub const RESOURCE_ARN_MAX: usize = 1283;
 /// Longest name of a key attribute (2.3).

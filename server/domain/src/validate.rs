@@ -190,6 +190,14 @@ impl Constraints {
         }
     }
 
+    /// The required ARN of a backup, export, import, bulk operation or stream: 37 to 1024 characters.
+    pub fn long_arn(&mut self, path: &str, value: Option<&str>) {
+        if value.is_none() {
+            self.missing(path);
+        }
+        self.length(path, value, limits::LONG_ARN_MIN, limits::LONG_ARN_MAX);
+    }
+
     /// The required `ResourceArn`.
     pub fn resource_arn(&mut self, value: Option<&str>) {
         if value.is_none() {

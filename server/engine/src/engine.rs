@@ -101,7 +101,14 @@ impl Engine {
             | Op::ListImports(_)
             | Op::ListBulkOperations(_)
             | Op::GetResourcePolicy(_)
-            | Op::ListStreams(_) => self.absent_feature(caller, op).await?,
+            | Op::ListStreams(_)
+            | Op::DescribeBackup(_)
+            | Op::DescribeExport(_)
+            | Op::DescribeImport(_)
+            | Op::DescribeBulkOperation(_)
+            | Op::DescribeGlobalTable(_)
+            | Op::DescribeGlobalTableSettings(_)
+            | Op::DescribeStream(_) => self.absent_feature(caller, op).await?,
         })
     }
 }

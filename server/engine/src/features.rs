@@ -1,7 +1,7 @@
 //! The Describe and List calls of features that are not built: they tell the truth, which is "none".
 //!
 //! Each checks that the table it names exists, where the service does, and answers what the domain says of a table
-//! without the feature.
+//! without the feature. What only a feature could have made (a backup, a stream) is not found.
 
 use trilith_domain::OpError;
 use trilith_domain::ops::{Op, Output};
@@ -46,6 +46,13 @@ impl Engine {
                 self.known_table(on(&get.table)).await?;
                 return Err(get.answer());
             }
+            Op::DescribeBackup(describe) => return Err(describe.answer()),
+            Op::DescribeExport(describe) => return Err(describe.answer()),
+            Op::DescribeImport(describe) => return Err(describe.answer()),
+            Op::DescribeBulkOperation(describe) => return Err(describe.answer()),
+            Op::DescribeGlobalTable(describe) => return Err(describe.answer()),
+            Op::DescribeGlobalTableSettings(describe) => return Err(describe.answer()),
+            Op::DescribeStream(describe) => return Err(describe.answer()),
             Op::ListBackups(_) => Output::ListBackups,
             Op::ListGlobalTables(_) => Output::ListGlobalTables,
             Op::ListExports(_) => Output::ListExports,

@@ -103,6 +103,13 @@ data_service! {
     list_bulk_operations ListBulkOperations(ListBulkOperationsRequest) -> ListBulkOperationsResponse;
     get_resource_policy GetResourcePolicy(GetResourcePolicyRequest) -> GetResourcePolicyResponse;
     list_streams ListStreams(ListStreamsRequest) -> ListStreamsResponse;
+    describe_backup DescribeBackup(DescribeBackupRequest) -> DescribeBackupResponse;
+    describe_export DescribeExport(DescribeExportRequest) -> DescribeExportResponse;
+    describe_import DescribeImport(DescribeImportRequest) -> DescribeImportResponse;
+    describe_bulk_operation DescribeBulkOperation(DescribeBulkOperationRequest) -> DescribeBulkOperationResponse;
+    describe_global_table DescribeGlobalTable(DescribeGlobalTableRequest) -> DescribeGlobalTableResponse;
+    describe_global_table_settings DescribeGlobalTableSettings(DescribeGlobalTableSettingsRequest) -> DescribeGlobalTableSettingsResponse;
+    describe_stream DescribeStream(DescribeStreamRequest) -> DescribeStreamResponse;
 }
 
 /// The operation that a request's path names, such as `/trilith.data.v1.Data/GetItem`.

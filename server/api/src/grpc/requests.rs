@@ -15,16 +15,18 @@ use trilith_domain::ops::types::{
 use trilith_domain::ops::{
     BatchExecuteStatement, BatchExecuteStatementInput, BatchGetItem, BatchGetItemInput, BatchWriteItem,
     BatchWriteItemInput, CreateTable, CreateTableInput, DeleteItem, DeleteItemInput, DeleteTable,
+    DescribeBackup, DescribeBackupInput, DescribeBulkOperation, DescribeBulkOperationInput,
     DescribeContinuousBackups, DescribeContributorInsights, DescribeContributorInsightsInput,
-    DescribeEndpoints, DescribeEndpointsInput, DescribeKinesisStreamingDestination, DescribeLimits,
-    DescribeTable, DescribeTableReplicaAutoScaling, DescribeTimeToLive, ExecuteStatement,
-    ExecuteStatementInput, GetItem, GetItemInput, GetResourcePolicy, GetResourcePolicyInput, ListBackups,
-    ListBackupsInput, ListBulkOperations, ListBulkOperationsInput, ListContributorInsights,
-    ListContributorInsightsInput, ListExports, ListExportsInput, ListGlobalTables, ListGlobalTablesInput,
-    ListImports, ListImportsInput, ListStreams, ListStreamsInput, ListTables, ListTablesInput,
-    ListTagsOfResource, ListTagsOfResourceInput, Op, PutItem, PutItemInput, Query, QueryInput, Scan,
-    ScanInput, TagResource, TagResourceInput, UntagResource, UntagResourceInput, UpdateItem, UpdateItemInput,
-    UpdateTable, UpdateTableInput,
+    DescribeEndpoints, DescribeEndpointsInput, DescribeExport, DescribeExportInput, DescribeGlobalTable,
+    DescribeGlobalTableSettings, DescribeImport, DescribeImportInput, DescribeKinesisStreamingDestination,
+    DescribeLimits, DescribeStream, DescribeStreamInput, DescribeTable, DescribeTableReplicaAutoScaling,
+    DescribeTimeToLive, ExecuteStatement, ExecuteStatementInput, GetItem, GetItemInput, GetResourcePolicy,
+    GetResourcePolicyInput, GlobalTableInput, ListBackups, ListBackupsInput, ListBulkOperations,
+    ListBulkOperationsInput, ListContributorInsights, ListContributorInsightsInput, ListExports,
+    ListExportsInput, ListGlobalTables, ListGlobalTablesInput, ListImports, ListImportsInput, ListStreams,
+    ListStreamsInput, ListTables, ListTablesInput, ListTagsOfResource, ListTagsOfResourceInput, Op, PutItem,
+    PutItemInput, Query, QueryInput, Scan, ScanInput, ShardFilterInput, TagResource, TagResourceInput,
+    UntagResource, UntagResourceInput, UpdateItem, UpdateItemInput, UpdateTable, UpdateTableInput,
 };
 use trilith_proto::data::v1 as proto;
 use trilith_values::AttributeValue;
@@ -578,5 +580,63 @@ impl Ask for proto::ListStreamsRequest {
             exclusive_start_stream_arn: self.exclusive_start_stream_arn,
         };
         ListStreams::parse(input).map(Op::ListStreams)
+    }
+}
+
+impl Ask for proto::DescribeBackupRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let input = DescribeBackupInput { backup_arn: required(self.backup_arn) };
+        DescribeBackup::parse(input).map(Op::DescribeBackup)
+    }
+}
+
+impl Ask for proto::DescribeExportRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let input = DescribeExportInput { export_arn: required(self.export_arn) };
+        DescribeExport::parse(input).map(Op::DescribeExport)
+    }
+}
+
+impl Ask for proto::DescribeImportRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let input = DescribeImportInput { import_arn: required(self.import_arn) };
+        DescribeImport::parse(input).map(Op::DescribeImport)
+    }
+}
+
+impl Ask for proto::DescribeBulkOperationRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let input = DescribeBulkOperationInput { bulk_operation_arn: required(self.bulk_operation_arn) };
+        DescribeBulkOperation::parse(input).map(Op::DescribeBulkOperation)
+    }
+}
+
+impl Ask for proto::DescribeGlobalTableRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let input = GlobalTableInput { global_table_name: required(self.global_table_name) };
+        DescribeGlobalTable::parse(input).map(Op::DescribeGlobalTable)
+    }
+}
+
+impl Ask for proto::DescribeGlobalTableSettingsRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let input = GlobalTableInput { global_table_name: required(self.global_table_name) };
+        DescribeGlobalTableSettings::parse(input).map(Op::DescribeGlobalTableSettings)
+    }
+}
+
+impl Ask for proto::DescribeStreamRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let filter = |filter: proto::ShardFilter| ShardFilterInput {
+            filter_type: filter.r#type,
+            shard_id: filter.shard_id,
+        };
+        let input = DescribeStreamInput {
+            stream_arn: required(self.stream_arn),
+            limit: self.limit,
+            exclusive_start_shard_id: self.exclusive_start_shard_id,
+            shard_filter: self.shard_filter.map(filter),
+        };
+        DescribeStream::parse(input).map(Op::DescribeStream)
     }
 }

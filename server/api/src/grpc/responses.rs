@@ -153,11 +153,26 @@ answers! {
     ListStreamsResponse: ListStreams => Self::default();
 }
 
-impl Answer for proto::GetResourcePolicyResponse {
-    /// No policy can be attached yet: the answer is always an error, and no output exists.
-    fn of(_: Output) -> Option<Self> {
-        None
-    }
+/// Answers about what cannot exist yet (a policy, a backup, a stream): always an error, so that no output exists.
+macro_rules! never_found {
+    ($($response:ident),* $(,)?) => {
+        $(impl Answer for proto::$response {
+            fn of(_: Output) -> Option<Self> {
+                None
+            }
+        })*
+    };
+}
+
+never_found! {
+    GetResourcePolicyResponse,
+    DescribeBackupResponse,
+    DescribeExportResponse,
+    DescribeImportResponse,
+    DescribeBulkOperationResponse,
+    DescribeGlobalTableResponse,
+    DescribeGlobalTableSettingsResponse,
+    DescribeStreamResponse,
 }
 
 fn items(items: Vec<Item>) -> Vec<proto::Item> {

@@ -41,9 +41,13 @@ pub fn code(error: &OpError) -> Code {
         OpError::Validation(_) | OpError::Serialization(_) => Code::InvalidArgument,
         OpError::ConditionalCheckFailed { .. } | OpError::ResourceInUse(_) => Code::FailedPrecondition,
         OpError::DuplicateItem => Code::AlreadyExists,
-        OpError::ResourceNotFound(_) | OpError::TableNotFound(_) | OpError::PolicyNotFound(_) => {
-            Code::NotFound
-        }
+        OpError::ResourceNotFound(_)
+        | OpError::TableNotFound(_)
+        | OpError::PolicyNotFound(_)
+        | OpError::BackupNotFound(_)
+        | OpError::ExportNotFound(_)
+        | OpError::ImportNotFound(_)
+        | OpError::GlobalTableNotFound(_) => Code::NotFound,
         OpError::LimitExceeded(_) | OpError::ThroughputExceeded(_) | OpError::Throttling(_) => {
             Code::ResourceExhausted
         }
@@ -145,6 +149,10 @@ mod tests {
             (OpError::ResourceNotFound(text()), Code::NotFound, false),
             (OpError::TableNotFound(text()), Code::NotFound, false),
             (OpError::PolicyNotFound(text()), Code::NotFound, false),
+            (OpError::BackupNotFound(text()), Code::NotFound, false),
+            (OpError::ExportNotFound(text()), Code::NotFound, false),
+            (OpError::ImportNotFound(text()), Code::NotFound, false),
+            (OpError::GlobalTableNotFound(text()), Code::NotFound, false),
             (OpError::ResourceInUse(text()), Code::FailedPrecondition, false),
             (OpError::LimitExceeded(text()), Code::ResourceExhausted, false),
             (OpError::TransactionConflict(text()), Code::Aborted, true),

@@ -13,11 +13,13 @@ pub mod names;
 use trilith_domain::OpError;
 use trilith_domain::ops::{
     BatchExecuteStatement, BatchGetItem, BatchWriteItem, CreateTable, DeleteItem, DeleteTable,
-    DescribeContinuousBackups, DescribeContributorInsights, DescribeEndpoints, DescribeEndpointsInput,
-    DescribeKinesisStreamingDestination, DescribeLimits, DescribeTable, DescribeTableReplicaAutoScaling,
-    DescribeTimeToLive, ExecuteStatement, GetItem, GetResourcePolicy, ListBackups, ListBulkOperations,
-    ListContributorInsights, ListExports, ListGlobalTables, ListImports, ListStreams, ListTables,
-    ListTagsOfResource, Op, PutItem, Query, Scan, TagResource, UntagResource, UpdateItem, UpdateTable,
+    DescribeBackup, DescribeBulkOperation, DescribeContinuousBackups, DescribeContributorInsights,
+    DescribeEndpoints, DescribeEndpointsInput, DescribeExport, DescribeGlobalTable,
+    DescribeGlobalTableSettings, DescribeImport, DescribeKinesisStreamingDestination, DescribeLimits,
+    DescribeStream, DescribeTable, DescribeTableReplicaAutoScaling, DescribeTimeToLive, ExecuteStatement,
+    GetItem, GetResourcePolicy, ListBackups, ListBulkOperations, ListContributorInsights, ListExports,
+    ListGlobalTables, ListImports, ListStreams, ListTables, ListTagsOfResource, Op, PutItem, Query, Scan,
+    TagResource, UntagResource, UpdateItem, UpdateTable,
 };
 
 use crate::json::ops::Nothing;
@@ -141,7 +143,14 @@ static OPERATIONS: &[Operation] = &[
     row!(ListImports, DynamoDb, Control),
     row!(ListBulkOperations, DynamoDb, Control),
     row!(GetResourcePolicy, DynamoDb, Control),
+    row!(DescribeBackup, DynamoDb, Control),
+    row!(DescribeExport, DynamoDb, Control),
+    row!(DescribeImport, DynamoDb, Control),
+    row!(DescribeBulkOperation, DynamoDb, Control),
+    row!(DescribeGlobalTable, DynamoDb, Control),
+    row!(DescribeGlobalTableSettings, DynamoDb, Control),
     row!(ListStreams, Streams, Control),
+    row!(DescribeStream, Streams, Control),
 ];
 
 #[cfg(test)]

@@ -59,6 +59,13 @@ impl Op {
             Self::ListBulkOperations(_) => "ListBulkOperations",
             Self::GetResourcePolicy(_) => "GetResourcePolicy",
             Self::ListStreams(_) => "ListStreams",
+            Self::DescribeBackup(_) => "DescribeBackup",
+            Self::DescribeExport(_) => "DescribeExport",
+            Self::DescribeImport(_) => "DescribeImport",
+            Self::DescribeBulkOperation(_) => "DescribeBulkOperation",
+            Self::DescribeGlobalTable(_) => "DescribeGlobalTable",
+            Self::DescribeGlobalTableSettings(_) => "DescribeGlobalTableSettings",
+            Self::DescribeStream(_) => "DescribeStream",
         }
     }
 
@@ -97,12 +104,20 @@ impl Op {
             | Self::ListGlobalTables(_)
             | Self::ListExports(_)
             | Self::ListImports(_)
-            | Self::ListBulkOperations(_) => Vec::new(),
+            | Self::ListBulkOperations(_)
+            | Self::DescribeBackup(_)
+            | Self::DescribeExport(_)
+            | Self::DescribeImport(_)
+            | Self::DescribeBulkOperation(_)
+            | Self::DescribeGlobalTable(_)
+            | Self::DescribeGlobalTableSettings(_)
+            | Self::DescribeStream(_) => Vec::new(),
         }
     }
 
     /// What the operation does to what (contract 16.2): the action of its own name on each of its tables, and
-    /// `TagResource` too where CreateTable brings tags. Listings have no resource.
+    /// `TagResource` too where CreateTable brings tags. Listings have no resource, and what cannot exist yet is
+    /// none.
     pub fn access(&self) -> Vec<Access<'_>> {
         let action = self.name();
         let listing =
@@ -164,7 +179,14 @@ impl Op {
             | Self::ListExports(_)
             | Self::ListImports(_)
             | Self::ListBulkOperations(_)
-            | Self::ListStreams(_) => catalog_answer::table_not_found(table.name()),
+            | Self::ListStreams(_)
+            | Self::DescribeBackup(_)
+            | Self::DescribeExport(_)
+            | Self::DescribeImport(_)
+            | Self::DescribeBulkOperation(_)
+            | Self::DescribeGlobalTable(_)
+            | Self::DescribeGlobalTableSettings(_)
+            | Self::DescribeStream(_) => catalog_answer::table_not_found(table.name()),
         }
     }
 }
@@ -220,3 +242,10 @@ into_op!(ListImports);
 into_op!(ListBulkOperations);
 into_op!(GetResourcePolicy);
 into_op!(ListStreams);
+into_op!(DescribeBackup);
+into_op!(DescribeExport);
+into_op!(DescribeImport);
+into_op!(DescribeBulkOperation);
+into_op!(DescribeGlobalTable);
+into_op!(DescribeGlobalTableSettings);
+into_op!(DescribeStream);

@@ -1,4 +1,5 @@
-//! DescribeContinuousBackups and ListBackups. Nothing is backed up yet: the truth is `DISABLED` and an empty list.
+//! DescribeContinuousBackups, ListBackups and DescribeBackup. Nothing is backed up yet: the truth is `DISABLED`, an empty
+//! list and "not found".
 
 use super::TableRef;
 use super::types::TableInput;
@@ -75,5 +76,34 @@ impl ListBackups {
         check.one_of("backupType", input.backup_type.as_deref(), &BACKUP_TYPES);
         check.finish()?;
         Ok(Self { table })
+    }
+}
+
+/// What DescribeBackup is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DescribeBackupInput {
+    /// `BackupArn`.
+    pub backup_arn: Option<String>,
+}
+
+/// DescribeBackup, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribeBackup {
+    /// The backup, as it was named.
+    pub backup_arn: String,
+}
+
+impl DescribeBackup {
+    /// Checks the ARN's length: nothing else tells the ARN of a backup from any other that finds none.
+    pub fn parse(input: DescribeBackupInput) -> Result<Self, OpError> {
+        let mut check = Constraints::new();
+        check.long_arn("backupArn", input.backup_arn.as_deref());
+        check.finish()?;
+        Ok(Self { backup_arn: input.backup_arn.expect(CHECKED) })
+    }
+
+    /// The answer: `BackupNotFoundException` (contract 14.2).
+    pub fn answer(&self) -> OpError {
+        OpError::BackupNotFound(format!("Backup not found: {}", self.backup_arn))
     }
 }

@@ -178,9 +178,13 @@ impl StatementError {
             }
             OpError::ConditionalCheckFailed { .. } => "ConditionalCheckFailed",
             OpError::DuplicateItem => "DuplicateItem",
-            OpError::ResourceNotFound(_) | OpError::TableNotFound(_) | OpError::PolicyNotFound(_) => {
-                "ResourceNotFound"
-            }
+            OpError::ResourceNotFound(_)
+            | OpError::TableNotFound(_)
+            | OpError::PolicyNotFound(_)
+            | OpError::BackupNotFound(_)
+            | OpError::ExportNotFound(_)
+            | OpError::ImportNotFound(_)
+            | OpError::GlobalTableNotFound(_) => "ResourceNotFound",
             OpError::ResourceInUse(_) | OpError::LimitExceeded(_) => "RequestLimitExceeded",
             OpError::TransactionConflict(_) => "TransactionConflict",
             OpError::CollectionTooLarge(_) => "ItemCollectionSizeLimitExceeded",

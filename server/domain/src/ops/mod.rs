@@ -61,8 +61,8 @@ mod tests;
 
 pub use access::{Access, Resource};
 pub use backups::{
-    DescribeContinuousBackups, DescribeContinuousBackupsInput, DescribeContinuousBackupsOutput, ListBackups,
-    ListBackupsInput,
+    DescribeBackup, DescribeBackupInput, DescribeContinuousBackups, DescribeContinuousBackupsInput,
+    DescribeContinuousBackupsOutput, ListBackups, ListBackupsInput,
 };
 pub use batch_execute_statement::{
     BatchExecuteStatement, BatchExecuteStatementInput, BatchExecuteStatementOutput,
@@ -82,8 +82,9 @@ pub use describe_table::{DescribeTable, DescribeTableInput};
 pub use execute_statement::{ExecuteStatement, ExecuteStatementInput, ExecuteStatementOutput};
 pub use get_item::{GetItem, GetItemInput, GetItemOutput};
 pub use global_tables::{
-    DescribeTableReplicaAutoScaling, DescribeTableReplicaAutoScalingInput,
-    DescribeTableReplicaAutoScalingOutput, ListGlobalTables, ListGlobalTablesInput,
+    DescribeGlobalTable, DescribeGlobalTableInput, DescribeGlobalTableSettings,
+    DescribeGlobalTableSettingsInput, DescribeTableReplicaAutoScaling, DescribeTableReplicaAutoScalingInput,
+    DescribeTableReplicaAutoScalingOutput, GlobalTableInput, ListGlobalTables, ListGlobalTablesInput,
 };
 pub use kinesis::{
     DescribeKinesisStreamingDestination, DescribeKinesisStreamingDestinationInput,
@@ -95,12 +96,14 @@ pub use put_item::{PutItem, PutItemInput};
 pub use query::{Query, QueryInput};
 pub use resource_policy::{GetResourcePolicy, GetResourcePolicyInput};
 pub use scan::{Scan, ScanInput};
-pub use streams::{ListStreams, ListStreamsInput};
+pub use streams::{DescribeStream, DescribeStreamInput, ListStreams, ListStreamsInput, ShardFilterInput};
 pub use table_ref::TableRef;
 pub use tag_resource::{TagResource, TagResourceInput};
 pub use time_to_live::{DescribeTimeToLive, DescribeTimeToLiveInput, DescribeTimeToLiveOutput};
 pub use transfers::{
-    ListBulkOperations, ListBulkOperationsInput, ListExports, ListExportsInput, ListImports, ListImportsInput,
+    DescribeBulkOperation, DescribeBulkOperationInput, DescribeExport, DescribeExportInput, DescribeImport,
+    DescribeImportInput, ListBulkOperations, ListBulkOperationsInput, ListExports, ListExportsInput,
+    ListImports, ListImportsInput,
 };
 pub use types::{ConsumedCapacity, HalfUnits, PageOutput, TableDescription, Tag, WriteOutput};
 pub use untag_resource::{UntagResource, UntagResourceInput};
@@ -176,6 +179,20 @@ pub enum Op {
     GetResourcePolicy(GetResourcePolicy),
     /// ListStreams, of the streams service.
     ListStreams(ListStreams),
+    /// DescribeBackup.
+    DescribeBackup(DescribeBackup),
+    /// DescribeExport.
+    DescribeExport(DescribeExport),
+    /// DescribeImport.
+    DescribeImport(DescribeImport),
+    /// DescribeBulkOperation.
+    DescribeBulkOperation(DescribeBulkOperation),
+    /// DescribeGlobalTable.
+    DescribeGlobalTable(DescribeGlobalTable),
+    /// DescribeGlobalTableSettings.
+    DescribeGlobalTableSettings(DescribeGlobalTableSettings),
+    /// DescribeStream, of the streams service.
+    DescribeStream(DescribeStream),
 }
 
 impl Op {

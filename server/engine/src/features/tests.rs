@@ -61,6 +61,42 @@ async fn features_of_a_table_that_is_not_there_are_not_found() {
 }
 
 #[tokio::test]
+async fn what_only_features_to_come_could_have_made_is_not_found() {
+    let client = Client::of(&LocalCluster::new(1));
+    let arn = |rest: &str| Some(format!("arn:aws:dynamodb:us-east-1:000000000000:table/orders/{rest}/1"));
+    let global = || GlobalTableInput { global_table_name: Some("orders".to_owned()) };
+    let stream = DescribeStreamInput { stream_arn: arn("stream"), ..DescribeStreamInput::default() };
+    let asked: [(Op, &str); 7] = [
+        (
+            DescribeBackup::parse(DescribeBackupInput { backup_arn: arn("backup") }).expect("valid").into(),
+            "BackupNotFoundException",
+        ),
+        (
+            DescribeExport::parse(DescribeExportInput { export_arn: arn("export") }).expect("valid").into(),
+            "ExportNotFoundException",
+        ),
+        (
+            DescribeImport::parse(DescribeImportInput { import_arn: arn("import") }).expect("valid").into(),
+            "ImportNotFoundException",
+        ),
+        (
+            DescribeBulkOperation::parse(DescribeBulkOperationInput { bulk_operation_arn: arn("bulk") })
+                .expect("valid")
+                .into(),
+            "ResourceNotFoundException",
+        ),
+        (DescribeGlobalTable::parse(global()).expect("valid").into(), "GlobalTableNotFoundException"),
+        (DescribeGlobalTableSettings::parse(global()).expect("valid").into(), "GlobalTableNotFoundException"),
+        (DescribeStream::parse(stream).expect("valid").into(), "ResourceNotFoundException"),
+    ];
+    for (op, expected) in asked {
+        let name = op.name();
+        let error = client.execute(op).await.expect_err("nothing is there");
+        assert_eq!(error.name(), expected, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn lists_of_what_does_not_exist_are_empty() {
     let client = Client::of(&LocalCluster::new(1));
     let backups = ListBackups::parse(ListBackupsInput::default()).expect("valid");

@@ -1,11 +1,12 @@
 //! Describe and List calls of features that do not exist yet: their answers are few and true.
 
 use trilith_domain::ops::{
-    DescribeContinuousBackupsOutput, DescribeContributorInsightsInput, DescribeContributorInsightsOutput,
-    DescribeKinesisStreamingDestinationOutput, DescribeTableReplicaAutoScalingOutput,
-    DescribeTimeToLiveOutput, GetResourcePolicyInput, ListBackupsInput, ListBulkOperationsInput,
-    ListContributorInsightsInput, ListExportsInput, ListGlobalTablesInput, ListImportsInput,
-    ListStreamsInput,
+    DescribeBackupInput, DescribeBulkOperationInput, DescribeContinuousBackupsOutput,
+    DescribeContributorInsightsInput, DescribeContributorInsightsOutput, DescribeExportInput,
+    DescribeImportInput, DescribeKinesisStreamingDestinationOutput, DescribeStreamInput,
+    DescribeTableReplicaAutoScalingOutput, DescribeTimeToLiveOutput, GetResourcePolicyInput,
+    GlobalTableInput, ListBackupsInput, ListBulkOperationsInput, ListContributorInsightsInput,
+    ListExportsInput, ListGlobalTablesInput, ListImportsInput, ListStreamsInput, ShardFilterInput,
 };
 
 use crate::json::shape::structure;
@@ -52,6 +53,25 @@ structure!(ListStreamsInput {
     "TableName" => table_name,
     "Limit" => limit,
     "ExclusiveStartStreamArn" => exclusive_start_stream_arn,
+});
+
+structure!(DescribeBackupInput { "BackupArn" => backup_arn });
+
+structure!(DescribeExportInput { "ExportArn" => export_arn });
+
+structure!(DescribeImportInput { "ImportArn" => import_arn });
+
+structure!(DescribeBulkOperationInput { "BulkOperationArn" => bulk_operation_arn });
+
+structure!(GlobalTableInput { "GlobalTableName" => global_table_name });
+
+structure!(ShardFilterInput { "Type" => filter_type, "ShardId" => shard_id });
+
+structure!(DescribeStreamInput {
+    "StreamArn" => stream_arn,
+    "Limit" => limit,
+    "ExclusiveStartShardId" => exclusive_start_shard_id,
+    "ShardFilter" => shard_filter,
 });
 
 pub(super) fn time_to_live_members(description: &DescribeTimeToLiveOutput, out: &mut Writer) {

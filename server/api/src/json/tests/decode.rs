@@ -8,11 +8,12 @@ use trilith_domain::ops::types::{
     WriteRequestInput,
 };
 use trilith_domain::ops::{
-    BatchGetItemInput, BatchWriteItemInput, CreateTableInput, DeleteItemInput,
-    DescribeContributorInsightsInput, GetItemInput, GetResourcePolicyInput, ListBackupsInput,
+    BatchGetItemInput, BatchWriteItemInput, CreateTableInput, DeleteItemInput, DescribeBackupInput,
+    DescribeBulkOperationInput, DescribeContributorInsightsInput, DescribeExportInput, DescribeImportInput,
+    DescribeStreamInput, GetItemInput, GetResourcePolicyInput, GlobalTableInput, ListBackupsInput,
     ListBulkOperationsInput, ListContributorInsightsInput, ListExportsInput, ListGlobalTablesInput,
     ListImportsInput, ListStreamsInput, ListTablesInput, ListTagsOfResourceInput, PutItemInput, QueryInput,
-    ScanInput, TagResourceInput, UntagResourceInput, UpdateItemInput, UpdateTableInput,
+    ScanInput, ShardFilterInput, TagResourceInput, UntagResourceInput, UpdateItemInput, UpdateTableInput,
 };
 use trilith_values::{AttributeValue, Item, Number};
 
@@ -402,4 +403,23 @@ fn features_to_come() {
     let streams =
         ListStreamsInput { table_name: text("t"), limit: Some(2), exclusive_start_stream_arn: text("s") };
     assert_eq!(read(r##"{"TableName":"t","Limit":2,"ExclusiveStartStreamArn":"s"}"##), Ok(streams));
+}
+
+#[test]
+fn what_is_described_of_features_to_come() {
+    assert_eq!(read(r##"{"BackupArn":"a"}"##), Ok(DescribeBackupInput { backup_arn: text("a") }));
+    assert_eq!(read(r##"{"ExportArn":"a"}"##), Ok(DescribeExportInput { export_arn: text("a") }));
+    assert_eq!(read(r##"{"ImportArn":"a"}"##), Ok(DescribeImportInput { import_arn: text("a") }));
+    let bulk = DescribeBulkOperationInput { bulk_operation_arn: text("a") };
+    assert_eq!(read(r##"{"BulkOperationArn":"a"}"##), Ok(bulk));
+    let global = GlobalTableInput { global_table_name: text("t") };
+    assert_eq!(read(r##"{"GlobalTableName":"t"}"##), Ok(global));
+    let stream = DescribeStreamInput {
+        stream_arn: text("a"),
+        limit: Some(2),
+        exclusive_start_shard_id: text("s"),
+        shard_filter: Some(ShardFilterInput { filter_type: text("CHILD_SHARDS"), shard_id: text("p") }),
+    };
+    let json = r##"{"StreamArn":"a","Limit":2,"ExclusiveStartShardId":"s","ShardFilter":{"Type":"CHILD_SHARDS","ShardId":"p"}}"##;
+    assert_eq!(read(json), Ok(stream));
 }

@@ -393,3 +393,33 @@ fn features_to_come_answer_the_truth() {
         DescribeEndpoints::parse(DescribeEndpointsInput { host: text("localhost:9000") }).answer();
     assert_eq!(endpoints.endpoints[0].address, "localhost:9000");
 }
+
+#[test]
+fn what_features_to_come_would_have_made_is_not_found() {
+    let backup = DescribeBackup::parse(DescribeBackupInput { backup_arn: text(&"b".repeat(37)) });
+    assert_eq!(
+        backup.expect("valid").answer().message(),
+        format!("Backup not found: {}", "b".repeat(37)),
+        "any ARN of a length that the model allows"
+    );
+    let bulk = |length: usize| DescribeBulkOperationInput { bulk_operation_arn: text(&"b".repeat(length)) };
+    assert!(DescribeBulkOperation::parse(bulk(1024)).is_ok());
+    for length in [0, 36, 1025] {
+        refused(DescribeBulkOperation::parse(bulk(length)));
+    }
+    let global = |name: &str| GlobalTableInput { global_table_name: text(name) };
+    assert_eq!(
+        DescribeGlobalTable::parse(global("orders")).expect("valid").answer().name(),
+        "GlobalTableNotFoundException"
+    );
+    for name in ["", "ab", ARN] {
+        refused(DescribeGlobalTable::parse(global(name)));
+    }
+    let stream = |arn: &str| {
+        DescribeStream::parse(DescribeStreamInput { stream_arn: text(arn), ..DescribeStreamInput::default() })
+    };
+    assert!(stream(&format!("{ARN}/stream/2026-01-01T00:00:00.000")).is_ok());
+    for arn in [ARN.to_owned(), format!("{ARN}/index/by-date"), "s".repeat(40)] {
+        assert_eq!(refused(stream(&arn)), "Invalid StreamArn");
+    }
+}
