@@ -185,6 +185,8 @@ pub struct Table {
     pub bytes: u64,
     /// Whether it refuses to be deleted.
     pub deletion_protection: bool,
+    /// The key's attributes: the partition key, and the sort key where there is one.
+    pub keys: Vec<(String, KeyType)>,
 }
 
 impl Table {
@@ -197,7 +199,22 @@ impl Table {
             proto::TableStatus::Deleting => TableStatus::Deleting,
             proto::TableStatus::Unspecified => TableStatus::Unknown,
         };
+        let kind_of = |name: &str| {
+            let definition = table.attribute_definitions.iter().find(|one| one.attribute_name == name);
+            match definition.map(proto::AttributeDefinition::attribute_type) {
+                Some(proto::ScalarAttributeType::N) => KeyType::N,
+                Some(proto::ScalarAttributeType::B) => KeyType::B,
+                Some(proto::ScalarAttributeType::S | proto::ScalarAttributeType::Unspecified) | None => {
+                    KeyType::S
+                }
+            }
+        };
+        let mut keys: Vec<_> = table.key_schema.iter().collect();
+        keys.sort_by_key(|element| element.key_type() != proto::KeyType::Hash);
+        let keys =
+            keys.iter().map(|key| (key.attribute_name.clone(), kind_of(&key.attribute_name))).collect();
         Ok(Self {
+            keys,
             status,
             name: table.table_name,
             arn: table.table_arn,

@@ -28,6 +28,8 @@ pub enum Command {
     Config(ConfigCommand),
     /// Exit with 0 if a node is ready (for containers).
     Healthcheck(HealthcheckArgs),
+    /// Run PartiQL statements: at a prompt, from a pipe, or with -e.
+    Sql(SqlArgs),
     /// Print a completion script for a shell.
     Completion {
         /// The shell.
@@ -158,6 +160,20 @@ pub struct HealthcheckArgs {
     /// Admin address of the node.
     #[arg(long, default_value = "localhost:8002", value_name = "ADDR")]
     pub admin: String,
+}
+
+/// Arguments of `sql`.
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// gRPC address of any node.
+    #[arg(long, default_value = "localhost:8001", value_name = "ADDR")]
+    pub endpoint: String,
+    /// Run these statements and end; may be given several times.
+    #[arg(short, long, value_name = "STATEMENT")]
+    pub execute: Vec<String>,
+    /// Show items as JSON, one a line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Prints a completion script.

@@ -18,6 +18,7 @@ mod node;
 mod process;
 mod serve;
 mod server;
+mod sql;
 mod telemetry;
 
 use clap::Parser;
@@ -48,6 +49,7 @@ fn run(command: cli::Command) -> Result<(), String> {
         cli::Command::Cluster(command) => runtime.block_on(cluster_commands::run(command)),
         cli::Command::Config(command) => config::run(command),
         cli::Command::Healthcheck(args) => runtime.block_on(cluster_commands::healthcheck(args)),
+        cli::Command::Sql(args) => runtime.block_on(sql::run(args)),
         cli::Command::Completion { shell } => {
             cli::completion(shell);
             Ok(())

@@ -10,7 +10,7 @@ import time
 
 from tests.harness import suite, wire
 from tests.harness.process import Dev, Folder
-from tests.scripts import over_grpc, raw
+from tests.scripts import over_grpc, raw, shell
 from tests.scripts.script import differs, expand, parse
 
 HERE = pathlib.Path(__file__).parent
@@ -198,6 +198,7 @@ def run(address, server, chosen):
             print(f"gRPC: failed: fewer than {TYPED_SHARE_MIN:.0%} of the requests could be said as messages")
             code = 1
         code = raw.suite_for(server).run(chosen.patterns) % 2 or code
+        code = shell.suite_for(server).run(chosen.patterns) % 2 or code
     return code
 
 
