@@ -210,6 +210,12 @@ impl ConsumedCapacity {
             (Some(one), Some(two)) => Some(one + two),
             (one, two) => one.or(two),
         };
+        for (all, more) in [(&mut self.local, other.local), (&mut self.global, other.global)] {
+            for (index, units) in more {
+                let sum = all.entry(index).or_default();
+                *sum = *sum + units;
+            }
+        }
     }
 }
 

@@ -45,6 +45,9 @@ pub struct Branch {
 /// The key of one item, and the conditions beside it.
 pub type OneItem<'e> = (Item, Vec<&'e Expression>);
 
+/// Values of key attributes by name, and the conditions beside them.
+pub type KeyParts<'e> = (Vec<(String, AttributeValue)>, Vec<&'e Expression>);
+
 /// A place compared with a value, as it is written or the other way round.
 fn comparison(expression: &Expression) -> Option<(&str, Comparator, &Expression)> {
     let Expression::Compare(comparator, left, right) = expression else {
@@ -119,6 +122,37 @@ pub fn one_item<'e>(
     };
     let found = equalities(filter.ok_or_else(incomplete)?, keys, parameters, Some(differ))?;
     if found.0.len() == keys.count() { Ok(found) } else { Err(incomplete()) }
+}
+
+/// The equalities of a clause on an index's key of several attributes, and the conditions beside them; `None` where a HASH
+/// attribute has none. Of the RANGE attributes those count that have one without a gap.
+pub fn composite<'e>(
+    filter: &'e Expression,
+    hash: &[KeyAttribute],
+    range: &[KeyAttribute],
+    parameters: &[AttributeValue],
+) -> Result<Option<KeyParts<'e>>, OpError> {
+    let mut rest: Vec<&Expression> = conjuncts(filter).iter().collect();
+    let mut equal = Vec::new();
+    for (i, attribute) in hash.iter().chain(range).enumerate() {
+        let place = rest.iter().position(|condition| {
+            comparison(condition).is_some_and(|(name, comparator, _)| {
+                name == attribute.name && comparator == Comparator::Equal
+            })
+        });
+        match place {
+            Some(place) => {
+                if let Some((name, _, given)) = comparison(rest.remove(place)) {
+                    let given = value(given, parameters)?;
+                    check_type(attribute, Some(&given))?;
+                    equal.push((name.to_owned(), given));
+                }
+            }
+            None if i < hash.len() => return Ok(None),
+            None => break,
+        }
+    }
+    Ok(Some((equal, rest)))
 }
 
 /// The one item that a read is about, where it says no more than the item's key.

@@ -10,7 +10,7 @@ use super::branch::{self, Branch, Keys};
 use super::reads::{Read, Reads};
 use super::value::{parameters_differ, value};
 use super::{change, condition, parse};
-use crate::catalog::TableRecord;
+use crate::catalog::{IndexRecord, TableRecord};
 use crate::error::OpError;
 use crate::expr::{Condition, KeyCondition, Path, Projection, RangeTest, Test};
 use crate::machine::ReturnValues;
@@ -19,6 +19,7 @@ use crate::ops::table_ref::is_name;
 use crate::ops::types::ReturnConsumed;
 use crate::ops::write::WriteOptions;
 use crate::ops::{Access, DeleteItem, GetItem, PutItem, Query, Resource, Scan, TableRef, UpdateItem};
+use crate::schema::IndexSchema;
 
 /// A statement with its parameters, checked as far as that goes without its table.
 #[derive(Clone, Debug, PartialEq)]
@@ -219,12 +220,18 @@ impl Prepared {
         select: &Select,
         limit: Option<u64>,
     ) -> Result<Vec<Read>, OpError> {
-        if select.source.index.is_some() {
-            return Err(OpError::validation("The table does not have the specified index"));
-        }
-        let keys = keys(record);
         let filter = select.filter.as_ref();
+        let index = self.index(record, select)?;
+        if let Some(index) = index.filter(|index| index.schema.hash.len() > 1 || index.schema.range.len() > 1)
+        {
+            return Ok(vec![self.composite(&index.schema, select, limit)?]);
+        }
+        let keys = index.map_or_else(
+            || keys(record),
+            |index| Keys { hash: &index.schema.hash[0], range: index.schema.range.first() },
+        );
         if select.order.is_empty()
+            && index.is_none()
             && let Some(key) = branch::point(filter, keys, &self.parameters)?
         {
             return Ok(vec![self.get(key, select)]);
@@ -240,7 +247,58 @@ impl Prepared {
             let hash = select.order.iter().find(|order| order.attribute == keys.hash.name);
             branch::sort(&mut branches, hash.is_some_and(|order| order.descending), !forward);
         }
-        branches.into_iter().map(|branch| self.query(keys, branch, select, forward, limit)).collect()
+        let held = index.filter(|index| !index.schema.is_local());
+        let mut reads = Vec::with_capacity(branches.len());
+        for branch in branches {
+            let query = self.query(keys, branch, select, forward, limit)?;
+            if let Some(index) = held {
+                check_held(record, &index.schema, query.options.filter.as_ref())?;
+            }
+            reads.push(Read::Query(Box::new(query)));
+        }
+        Ok(reads)
+    }
+
+    /// The index that a `SELECT` names, where it can be read so.
+    fn index<'r>(
+        &self,
+        record: &'r TableRecord,
+        select: &Select,
+    ) -> Result<Option<&'r IndexRecord>, OpError> {
+        let Some(name) = &select.source.index else {
+            return Ok(None);
+        };
+        let index = record
+            .definition
+            .index(name)
+            .ok_or_else(|| OpError::validation("The table does not have the specified index"))?;
+        if self.consistent && !index.schema.is_local() {
+            return Err(OpError::validation(
+                "Strongly consistent read is not supported on Global Secondary Indexes",
+            ));
+        }
+        Ok(Some(index))
+    }
+
+    /// The read of an index whose keys have several attributes: a Query where each HASH attribute has an equality.
+    fn composite(&self, index: &IndexSchema, select: &Select, limit: Option<u64>) -> Result<Read, OpError> {
+        if !select.order.is_empty() {
+            return Err(OpError::validation(
+                "ORDER BY is not supported on an index with a key of several attributes",
+            ));
+        }
+        let filter = select.filter.as_ref();
+        let found =
+            filter.map(|filter| branch::composite(filter, &index.hash, &index.range, &self.parameters));
+        let Some((equal, rest)) = found.transpose()?.flatten() else {
+            let filter = condition::all(None, filter, &self.parameters)?;
+            let options = self.page(select, filter, limit);
+            return Ok(Read::Scan(Scan { table: self.table.clone(), segment: None, options }));
+        };
+        let key_condition = KeyCondition { hash: equal, range: None, rest: Vec::new() };
+        let options = self.page(select, condition::all(None, rest, &self.parameters)?, limit);
+        let query = Query::of_statement(self.table.clone(), key_condition, true, options);
+        Ok(Read::Query(Box::new(query)))
     }
 
     fn query(
@@ -250,7 +308,7 @@ impl Prepared {
         select: &Select,
         forward: bool,
         limit: Option<u64>,
-    ) -> Result<Read, OpError> {
+    ) -> Result<Query, OpError> {
         let filter = condition::all(None, &branch.rest, &self.parameters)?;
         let mut key_condition = KeyCondition { hash: Vec::new(), range: None, rest: Vec::new() };
         if let Some(hash) = branch.hash {
@@ -263,8 +321,7 @@ impl Prepared {
             }
         }
         let options = self.page(select, filter, limit);
-        let query = Query::of_statement(self.table.clone(), key_condition, forward, options);
-        Ok(Read::Query(Box::new(query)))
+        Ok(Query::of_statement(self.table.clone(), key_condition, forward, options))
     }
 
     fn page(&self, select: &Select, filter: Option<Condition>, limit: Option<u64>) -> PageOptions {
@@ -274,8 +331,8 @@ impl Prepared {
             start: None,
             filter,
             projection: projection(select),
-            shown: Shown::Held,
-            index: None,
+            shown: if select.columns.is_some() { Shown::Specific } else { Shown::Held },
+            index: select.source.index.clone(),
             consumed: self.consumed,
         }
     }
@@ -289,6 +346,25 @@ impl Prepared {
             consumed: self.consumed,
         })
     }
+}
+
+/// A Query of a global index sees only what the index holds, in its conditions too.
+fn check_held(record: &TableRecord, index: &IndexSchema, filter: Option<&Condition>) -> Result<(), OpError> {
+    let table = record.schema();
+    let mut absent: Vec<&str> = Vec::new();
+    for path in filter.into_iter().flat_map(Condition::paths) {
+        if !index.projects(&table, path.root()) && !absent.contains(&path.root()) {
+            absent.push(path.root());
+        }
+    }
+    if absent.is_empty() {
+        return Ok(());
+    }
+    Err(OpError::Validation(format!(
+        "One or more parameter values were invalid: Secondary index {} does not project one or more filter attributes: [{}]",
+        index.name,
+        absent.join(", ")
+    )))
 }
 
 /// The table that a source names.
