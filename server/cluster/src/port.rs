@@ -65,6 +65,9 @@ pub trait Cluster: Send + Sync + 'static {
     /// ship them: an answer too many does no harm.
     fn owing<'a>(&'a self, shard: ShardId, after: Stamp) -> BoxFuture<'a, ()>;
 
+    /// Whether this process leads the shard, as far as it knows. For workers that share their work so.
+    fn leads(&self, shard: ShardId) -> bool;
+
     /// Applies a catalog command and answers once this node's catalog has it. Other nodes see it by reading strongly
     /// ([`Cluster::refresh_catalog`]), as Describe does.
     fn change_catalog<'a>(

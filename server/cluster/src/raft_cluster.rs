@@ -195,6 +195,10 @@ impl Cluster for RaftCluster {
         Box::pin(self.read_shard(shard, freshness, plan, deadline))
     }
 
+    fn leads(&self, shard: ShardId) -> bool {
+        self.members.leading(shard).is_some()
+    }
+
     fn owing<'a>(&'a self, shard: ShardId, after: Stamp) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             loop {

@@ -112,7 +112,12 @@ impl Applied {
                 let state = self.state.read();
                 read::run(&*state, &RowView(&EngineRows(&*self.engine)), plan)
             }
-            Plan::Query(_) | Plan::Scan(_) | Plan::Catalog { .. } | Plan::Index(_) | Plan::Owed { .. } => {
+            Plan::Query(_)
+            | Plan::Scan(_)
+            | Plan::Catalog { .. }
+            | Plan::Index(_)
+            | Plan::Owed { .. }
+            | Plan::Backfilled { .. } => {
                 let view = self.engine.snapshot();
                 let view = RowView(view.as_ref());
                 read::run(&StoredSpans { shard: self.name.shard, view: &view }, &view, plan)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! CREATING  SpanOpen on every shard,  then TableReady   -> ACTIVE
-//! UPDATING  SpanAlter on every shard, then TableReady   -> ACTIVE
+//! UPDATING  SpanAlter on every shard, then TableReady   -> ACTIVE    (new indexes' spans before, old ones' after)
 //! DELETING  SpanDrop on every shard,  then TableGone    -> forgotten
 //! ```
 //!
@@ -15,7 +15,9 @@ use std::time::Instant;
 use futures::StreamExt;
 use futures::stream;
 use trilith_cluster::{Cluster, ClusterError};
-use trilith_domain::catalog::{CatalogCommand, CatalogReply, SpanPlace, TableRecord, TableStatus};
+use trilith_domain::catalog::{
+    CatalogCommand, CatalogReply, IndexStatus, SpanPlace, TableRecord, TableStatus,
+};
 use trilith_domain::machine::{CommandBody, ReplyBody};
 use trilith_domain::schema::TableSchema;
 use trilith_values::ShardId;
@@ -67,8 +69,17 @@ pub async fn advance(
             open(cluster, &schema, &record.spans, deadline).await?;
         }
         TableStatus::Updating => {
+            // An index is there before anything is owed to it, and goes after nothing more is.
+            let of = |status| record.definition.indexes.iter().filter(move |index| index.status == status);
+            for index in of(IndexStatus::Creating) {
+                open(cluster, &index.schema.span_schema(record.id), &index.spans, deadline).await?;
+            }
             let alter = |_: &SpanPlace| CommandBody::SpanAlter { schema: schema.clone() };
             tell_all(cluster, &record.spans, alter, deadline).await?;
+            for index in of(IndexStatus::Deleting) {
+                let drop = |_: &SpanPlace| CommandBody::SpanDrop { table: index.schema.id };
+                tell_all(cluster, &index.spans, drop, deadline).await?;
+            }
         }
         TableStatus::Deleting => {
             let drop = |_: &SpanPlace| CommandBody::SpanDrop { table: record.id };

@@ -34,7 +34,11 @@ fn place(plan: &Plan) -> u64 {
         Plan::Query(plan) => plan.hash,
         Plan::Scan(plan) => plan.interval.first,
         Plan::Index(plan) => plan.place(),
-        Plan::Count { .. } | Plan::Catalog { .. } | Plan::CountIndexes { .. } | Plan::Owed { .. } => {
+        Plan::Count { .. }
+        | Plan::Catalog { .. }
+        | Plan::CountIndexes { .. }
+        | Plan::Owed { .. }
+        | Plan::Backfilled { .. } => {
             unreachable!("no op is bound to such a plan")
         }
     }

@@ -47,7 +47,8 @@ impl Engine {
                 | ReadReply::Counted { .. }
                 | ReadReply::Catalog(_)
                 | ReadReply::IndexesCounted(_)
-                | ReadReply::Owed(_) => {
+                | ReadReply::Owed(_)
+                | ReadReply::Backfilled { .. } => {
                     return Err(error::out_of_place("a scan"));
                 }
             }

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use trilith_domain::OpError;
 use trilith_domain::ops::batch_execute_statement::StatementInput;
 use trilith_domain::ops::types::{
-    AttributeDefinition, IndexInput, KeySchemaElement, KeysAndAttributes, NotBuilt, OnDemandThroughput,
-    Projection, TableInput, Tag, ThroughputInput, ValueFault, WarmThroughputInput, WriteRequestInput,
+    AttributeDefinition, IndexInput, IndexUpdateInput, KeySchemaElement, KeysAndAttributes, NotBuilt,
+    OnDemandThroughput, Projection, TableInput, Tag, ThroughputInput, ValueFault, WarmThroughputInput,
+    WriteRequestInput,
 };
 use trilith_domain::ops::{
     BatchExecuteStatement, BatchExecuteStatementInput, BatchGetItem, BatchGetItemInput, BatchWriteItem,
@@ -87,6 +88,20 @@ fn index(sent: proto::SecondaryIndex) -> IndexInput {
     }
 }
 
+fn index_update(sent: proto::SecondaryIndexUpdate) -> IndexUpdateInput {
+    use proto::secondary_index_update::Change;
+    let mut update = IndexUpdateInput::default();
+    match sent.change {
+        Some(Change::Create(sent)) => update.create = Some(index(sent)),
+        Some(Change::Update(sent)) => update.update = Some(index(sent)),
+        Some(Change::Delete(name)) => {
+            update.delete = Some(IndexInput { index_name: required(name), ..IndexInput::default() });
+        }
+        None => {}
+    }
+    update
+}
+
 fn indexes(sent: Vec<proto::SecondaryIndex>) -> Option<Vec<IndexInput>> {
     list(sent).map(|indexes| indexes.into_iter().map(index).collect())
 }
@@ -160,11 +175,12 @@ impl Ask for proto::CreateTableRequest {
 impl Ask for proto::UpdateTableRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
         let not_built = not_built([
-            (!self.global_secondary_index_updates.is_empty(), "GlobalSecondaryIndexUpdates"),
             (streams(self.stream_specification.as_ref()), "StreamSpecification"),
             (encrypts(self.sse_specification.as_ref()), "SSESpecification"),
         ]);
+        let updates = self.global_secondary_index_updates.into_iter().map(index_update).collect();
         let input = UpdateTableInput {
+            global_secondary_index_updates: list(updates),
             table_name: required(self.table_name),
             attribute_definitions: attribute_definitions(self.attribute_definitions),
             billing_mode: name_of::<proto::BillingMode>(self.billing_mode),

@@ -2,7 +2,7 @@
 
 use super::command::{CatalogCommand, CatalogReply, Refusal};
 use super::view::{Catalog, Change, Counters};
-use super::{nodes, tables};
+use super::{indexes, nodes, tables};
 use crate::time::Stamp;
 
 /// What a catalog command answers and changes.
@@ -103,5 +103,9 @@ pub fn apply(catalog: &Catalog, command: &CatalogCommand, stamp: Stamp) -> Outco
         CatalogCommand::ReplicaPlaced { shard, replica } => nodes::replica_placed(catalog, *shard, *replica),
         CatalogCommand::NodeUp { node } => nodes::up(catalog, *node),
         CatalogCommand::NodeLeft { node } => nodes::left(catalog, *node),
+        CatalogCommand::AlterIndexes { account, name, changes } => {
+            indexes::alter(catalog, *account, name, changes)
+        }
+        CatalogCommand::IndexReady { index } => indexes::ready(catalog, *index),
     }
 }

@@ -6,7 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use trilith_values::{NodeId, ReplicaId, ShardId, TableId};
 
 use super::BillingMode;
-use super::table::{TableClass, TableDefinition, TableRecord, Units};
+use super::table::{IndexRecord, TableClass, TableDefinition, TableRecord, Units};
 
 /// A member of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -173,6 +173,40 @@ pub enum CatalogCommand {
         /// The node.
         node: NodeId,
     },
+    /// UpdateTable with a change of global indexes.
+    AlterIndexes {
+        /// Owner.
+        account: u64,
+        /// Name.
+        name: String,
+        /// What changes.
+        changes: Vec<IndexChange>,
+    },
+    /// A global index that was added to its table has everything that was there before it: Creating becomes Active.
+    IndexReady {
+        /// The index.
+        index: TableId,
+    },
+}
+
+/// A change of a table's global indexes.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub enum IndexChange {
+    /// Makes one. Id, seed and spans are the catalog's to give.
+    Create(Box<IndexRecord>),
+    /// Drops one.
+    Delete(String),
+    /// Changes settings of one. `None` leaves a setting as it is.
+    Update {
+        /// The index.
+        name: String,
+        /// New provisioned units.
+        throughput: Option<Units>,
+        /// New on-demand maxima.
+        on_demand_maximum: Option<Units>,
+        /// New warm throughput.
+        warm: Option<Units>,
+    },
 }
 
 impl CatalogCommand {
@@ -191,6 +225,8 @@ impl CatalogCommand {
             Self::ReplicaPlaced { .. } => "replica-placed",
             Self::NodeUp { .. } => "node-up",
             Self::NodeLeft { .. } => "node-left",
+            Self::AlterIndexes { .. } => "alter-indexes",
+            Self::IndexReady { .. } => "index-ready",
         }
     }
 }

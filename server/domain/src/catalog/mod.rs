@@ -16,6 +16,7 @@ pub mod command;
 pub mod table;
 
 mod apply;
+pub(crate) mod indexes;
 mod nodes;
 mod tables;
 mod view;
@@ -25,7 +26,8 @@ mod tests;
 
 pub use apply::{Outcome, apply};
 pub use command::{
-    CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState, Refusal, ReplicaPlace, ShardRecord,
+    CatalogCommand, CatalogReply, ClusterRecord, IndexChange, NodeRecord, NodeState, Refusal, ReplicaPlace,
+    ShardRecord,
 };
 pub use table::{
     BillingMode, IndexRecord, IndexStatus, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus,

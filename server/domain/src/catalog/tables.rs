@@ -9,6 +9,7 @@ use trilith_values::{SchemaVersion, TableId};
 
 use super::apply::{Draft, Outcome};
 use super::command::CatalogReply;
+use super::indexes;
 use super::table::{
     BillingMode, IndexRecord, IndexStatus, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus,
     Units,
@@ -99,7 +100,7 @@ fn place_spans(catalog: &Catalog, table: TableId) -> Vec<SpanPlace> {
 }
 
 /// Gives an index its id and, where it is global, seed and spans.
-fn place_index(catalog: &Catalog, draft: &mut Draft, seed: u64, index: &mut IndexRecord) {
+pub(super) fn place_index(catalog: &Catalog, draft: &mut Draft, seed: u64, index: &mut IndexRecord) {
     let id = TableId(draft.counters().next_table);
     draft.counters().next_table += 1;
     index.schema.id = id;
@@ -121,12 +122,7 @@ pub(super) fn ready(catalog: &Catalog, table: TableId) -> Outcome {
     match table.status {
         TableStatus::Creating | TableStatus::Updating => {
             let mut next = TableRecord { status: TableStatus::Active, ..table.clone() };
-            // Indexes that were made with the table are ready with it.
-            for index in next.definition.indexes.iter_mut().filter(|index| index.backfilling.is_none()) {
-                if index.status == IndexStatus::Creating {
-                    index.status = IndexStatus::Active;
-                }
-            }
+            indexes::settle(&mut next);
             store(Draft::of(catalog), next)
         }
         TableStatus::Active => Outcome::reply(CatalogReply::Table(Box::new(table.clone()))),
@@ -144,6 +140,10 @@ pub(super) fn delete(catalog: &Catalog, account: u64, name: &str) -> Outcome {
         TableStatus::Creating | TableStatus::Updating => busy(table),
         TableStatus::Active if table.definition.deletion_protection => {
             Outcome::reply(CatalogReply::Protected)
+        }
+        // An index is on its way: neither it nor its table can go (contract 3.1).
+        TableStatus::Active if table.definition.indexes.iter().any(|i| i.status == IndexStatus::Creating) => {
+            busy(table)
         }
         TableStatus::Active => {
             store(Draft::of(catalog), TableRecord { status: TableStatus::Deleting, ..table.clone() })
@@ -222,6 +222,8 @@ fn alter_billing(table: &mut TableRecord, alteration: &Alteration, stamp: Stamp)
         (BillingMode::PayPerRequest, BillingMode::Provisioned, Some(units)) => {
             table.definition.billing = BillingMode::Provisioned;
             table.definition.throughput = units;
+            // What the request says of indexes comes after it; they begin with the table's units.
+            set_index_units(table, units);
             // Only an on-demand table has maxima.
             table.definition.on_demand_maximum = None;
             Ok(())
@@ -252,7 +254,14 @@ fn go_on_demand(table: &mut TableRecord, stamp: Stamp) -> Result<(), Outcome> {
     table.on_demand_since = Some(stamp);
     table.definition.billing = BillingMode::PayPerRequest;
     table.definition.throughput = Units::default();
+    set_index_units(table, Units::default());
     Ok(())
+}
+
+fn set_index_units(table: &mut TableRecord, units: Units) {
+    for index in table.definition.indexes.iter_mut().filter(|index| !index.schema.is_local()) {
+        index.throughput = units;
+    }
 }
 
 /// New provisioned units. One change may raise one side and lower the other, and then counts as both.
@@ -408,12 +417,12 @@ fn change_tags(
 }
 
 /// Stores a table and answers it.
-fn store(mut draft: Draft, table: TableRecord) -> Outcome {
+pub(super) fn store(mut draft: Draft, table: TableRecord) -> Outcome {
     let table = Box::new(table);
     draft.push(Change::Table(table.clone()));
     draft.done(CatalogReply::Table(table))
 }
 
-fn busy(table: &TableRecord) -> Outcome {
+pub(super) fn busy(table: &TableRecord) -> Outcome {
     Outcome::reply(CatalogReply::TableBusy(Box::new(table.clone())))
 }

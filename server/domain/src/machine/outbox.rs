@@ -196,9 +196,9 @@ pub(super) fn backfill(
     if !owed.is_empty() {
         changes.push(Change::Owe(owed));
     }
-    if backfill.done && !span.backfilled.contains(&backfill.index) {
+    if backfill.done && !span.backfilled.contains_key(&backfill.index) {
         let mut next: Span = span.clone();
-        next.backfilled.insert(backfill.index);
+        next.backfilled.insert(backfill.index, stamp);
         changes.push(Change::Span(Box::new(next)));
     }
     Ok(Outcome { body: ReplyBody::SpanDone, changes })

@@ -32,7 +32,7 @@ pub(super) fn alter(state: &ShardState, schema: &TableSchema) -> Outcome {
     match state.spans.get(&schema.table) {
         None => Outcome::reply(ReplyBody::NotMine),
         Some(span) if span.schema.version >= schema.version => done(Vec::new()),
-        Some(span) => done(vec![Change::Span(Box::new(Span { schema: schema.clone(), ..span.clone() }))]),
+        Some(span) => done(vec![Change::Span(Box::new(span.with_schema(schema.clone())))]),
     }
 }
 

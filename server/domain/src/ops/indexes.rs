@@ -10,12 +10,13 @@ use super::create_table::{check_key_schema_elements, define_in};
 use super::describe_table::{Counts, KEY_TYPES, warm_base};
 use super::settings;
 use super::types::{
-    AttributeDefinition, IndexDescription, IndexInput, KeySchemaElement, OnDemandThroughput, Projection,
-    ThroughputDescription, WarmThroughputDescription,
+    AttributeDefinition, IndexDescription, IndexInput, IndexUpdateInput, KeySchemaElement,
+    OnDemandThroughput, Projection, ThroughputDescription, WarmThroughputDescription,
 };
 use crate::arn;
+use crate::catalog::indexes::ONE_AT_A_TIME;
 use crate::catalog::{
-    BillingMode, IndexRecord, IndexStatus, TableDefinition, TableRecord, TableStatus, Units,
+    BillingMode, IndexChange, IndexRecord, IndexStatus, TableDefinition, TableRecord, TableStatus, Units,
 };
 use crate::error::OpError;
 use crate::limits::{
@@ -308,6 +309,110 @@ pub(super) fn check_all_used(
         defined.join(", "),
         used.join(", ")
     )))
+}
+
+/// What the model says of `GlobalSecondaryIndexUpdates`.
+pub(super) fn check_updates(check: &mut Constraints, updates: &[IndexUpdateInput]) {
+    for (i, update) in updates.iter().enumerate() {
+        if check.is_full() {
+            break;
+        }
+        let path = format!("globalSecondaryIndexUpdates.{}.member", i + 1);
+        if let Some(create) = &update.create {
+            check_index(check, &format!("{path}.create"), create, 2 * INDEX_KEY_ATTRIBUTES_MAX);
+        }
+        for (kind, index) in [("update", &update.update), ("delete", &update.delete)] {
+            let Some(index) = index else { continue };
+            let path = format!("{path}.{kind}");
+            check.required(&format!("{path}.indexName"), index.index_name.as_ref());
+            check.name(&format!("{path}.indexName"), index.index_name.as_deref());
+            let units = index.provisioned_throughput.as_ref();
+            check.throughput_at(&format!("{path}.provisionedThroughput"), units);
+        }
+    }
+}
+
+/// Each update is exactly one of three, and one index at the most is made or dropped.
+pub(super) fn check_one_at_a_time(updates: &[IndexUpdateInput]) -> Result<(), OpError> {
+    let given = |update: &IndexUpdateInput| {
+        [&update.update, &update.create, &update.delete].into_iter().flatten().count()
+    };
+    if updates.iter().any(|update| given(update) != 1) {
+        return Err(OpError::Validation(format!(
+            "{INVALID}: One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, \
+             GlobalSecondaryIndexUpdate.Delete must not be null"
+        )));
+    }
+    if updates.iter().filter(|update| update.update.is_none()).count() > 1 {
+        return Err(OpError::LimitExceeded(ONE_AT_A_TIME.to_owned()));
+    }
+    Ok(())
+}
+
+/// The changes of a table's global indexes. Attributes of a new key are defined in the request, or known of the table.
+pub(super) fn resolve_updates(
+    record: &TableRecord,
+    updates: &[IndexUpdateInput],
+    definitions: &[AttributeDefinition],
+) -> Result<Vec<IndexChange>, OpError> {
+    let billing = record.definition.billing;
+    let mut known = definitions.to_vec();
+    for attribute in key_attributes(&record.definition) {
+        let named = |definition: &AttributeDefinition| {
+            definition.attribute_name.as_deref() == Some(attribute.name.as_str())
+        };
+        if !known.iter().any(named) {
+            known.push(AttributeDefinition {
+                attribute_name: Some(attribute.name.clone()),
+                attribute_type: Some(attribute.kind.as_str().to_owned()),
+            });
+        }
+    }
+    let change = |update: &IndexUpdateInput| {
+        if let Some(create) = &update.create {
+            let index = global_index(create, &known, billing)?;
+            let mut all: Vec<IndexRecord> = record.definition.indexes.clone();
+            if !all.iter().any(|other| other.schema.name == index.schema.name) {
+                all.push(index.clone());
+            }
+            check_all(&all)?;
+            return Ok(IndexChange::Create(Box::new(index)));
+        }
+        let name = |index: &IndexInput| index.index_name.clone().unwrap_or_default();
+        if let Some(delete) = &update.delete {
+            return Ok(IndexChange::Delete(name(delete)));
+        }
+        let update = update.update.clone().unwrap_or_default();
+        settings_of(record, name(&update), &update)
+    };
+    updates.iter().map(change).collect()
+}
+
+/// New settings of an index.
+fn settings_of(record: &TableRecord, name: String, update: &IndexInput) -> Result<IndexChange, OpError> {
+    let billing = record.definition.billing;
+    let throughput = update.provisioned_throughput.as_ref().and_then(settings::units);
+    if let Some(units) = throughput {
+        if billing == BillingMode::PayPerRequest {
+            return Err(OpError::Validation(format!(
+                "{INVALID}: ProvisionedThroughput should not be specified for index: {name} when BillingMode is \
+                 PAY_PER_REQUEST"
+            )));
+        }
+        settings::check_throughput(units)?;
+    }
+    let held = record.definition.index(&name);
+    let units = throughput.or(held.map(|index| index.throughput)).unwrap_or_default();
+    let on_demand_maximum = settings::on_demand_maximum(update.on_demand_throughput.as_ref())
+        .map(|asked| {
+            let current = held.and_then(|index| index.on_demand_maximum);
+            settings::check_on_demand_maximum(billing, current, asked)
+        })
+        .transpose()?;
+    let warm = settings::warm(update.warm_throughput.as_ref())
+        .map(|asked| settings::check_warm(billing, units, held.and_then(|index| index.warm), asked))
+        .transpose()?;
+    Ok(IndexChange::Update { name, throughput, on_demand_maximum, warm })
 }
 
 /// All key attributes, of table and indexes, each once.

@@ -74,6 +74,17 @@ pub struct IndexInput {
     pub warm_throughput: Option<WarmThroughputInput>,
 }
 
+/// An element of `GlobalSecondaryIndexUpdates`. Of the index that is dropped only the name is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexUpdateInput {
+    /// `Update`.
+    pub update: Option<IndexInput>,
+    /// `Create`.
+    pub create: Option<IndexInput>,
+    /// `Delete`.
+    pub delete: Option<IndexInput>,
+}
+
 /// An element of `LocalSecondaryIndexes` or `GlobalSecondaryIndexes` of a description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexDescription {

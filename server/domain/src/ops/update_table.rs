@@ -1,8 +1,10 @@
-//! UpdateTable: billing mode, throughput, class, deletion protection. Indexes, streams and replicas come later.
+//! UpdateTable: billing mode, throughput, class, deletion protection, global indexes. Streams and replicas come later.
 
 use super::settings::{self, Capacity};
-use super::types::{AttributeDefinition, NotBuilt, OnDemandThroughput, ThroughputInput, WarmThroughputInput};
-use super::{TableRef, catalog_answer};
+use super::types::{
+    AttributeDefinition, IndexUpdateInput, NotBuilt, OnDemandThroughput, ThroughputInput, WarmThroughputInput,
+};
+use super::{TableRef, catalog_answer, indexes};
 use crate::catalog::{BillingMode, CatalogCommand, TableClass, TableRecord, TableStatus, Units};
 use crate::error::OpError;
 use crate::validate::{self, CHECKED, Constraints};
@@ -26,6 +28,8 @@ pub struct UpdateTableInput {
     pub warm_throughput: Option<WarmThroughputInput>,
     /// `OnDemandThroughput`.
     pub on_demand_throughput: Option<OnDemandThroughput>,
+    /// `GlobalSecondaryIndexUpdates`.
+    pub global_secondary_index_updates: Option<Vec<IndexUpdateInput>>,
     /// Members that were sent and are not built.
     pub not_built: NotBuilt,
 }
@@ -41,6 +45,10 @@ pub struct UpdateTable {
     pub class: Option<TableClass>,
     /// Deletion protection.
     pub deletion_protection: Option<bool>,
+    /// Changes of global indexes, where there are any: then nothing else changes.
+    pub indexes: Vec<IndexUpdateInput>,
+    /// `AttributeDefinitions`, which a new index's key is looked up in.
+    definitions: Vec<AttributeDefinition>,
 }
 
 impl UpdateTable {
@@ -50,6 +58,8 @@ impl UpdateTable {
         let table = check.table("tableName", input.table_name.as_deref());
         let billing = check.billing_mode(input.billing_mode.as_deref());
         let throughput = check.throughput(input.provisioned_throughput.as_ref());
+        let indexes = input.global_secondary_index_updates.unwrap_or_default();
+        indexes::check_updates(&mut check, &indexes);
         let class = check.table_class(input.table_class.as_deref());
         check.finish()?;
         validate::refuse_not_built(&input.not_built)?;
@@ -61,7 +71,16 @@ impl UpdateTable {
             warm: settings::warm(input.warm_throughput.as_ref()),
         };
         let deletion_protection = input.deletion_protection_enabled;
-        if capacity == Capacity::default() && class.is_none() && deletion_protection.is_none() {
+        let settings = capacity != Capacity::default() || class.is_some() || deletion_protection.is_some();
+        if settings && !indexes.is_empty() {
+            // The service's text is not known.
+            return Err(OpError::validation(
+                "One or more parameter values were invalid: GlobalSecondaryIndexUpdates cannot be combined with another \
+                 change of the table",
+            ));
+        }
+        indexes::check_one_at_a_time(&indexes)?;
+        if !settings && indexes.is_empty() {
             return Err(OpError::validation(
                 "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
                  SSESpecification or ReplicaUpdates is required",
@@ -74,13 +93,22 @@ impl UpdateTable {
             (_, Some(units)) => settings::check_throughput(units)?,
             (_, None) => {}
         }
-        Ok(Self { table: table.expect(CHECKED), capacity, class, deletion_protection })
+        let definitions = input.attribute_definitions.unwrap_or_default();
+        let table = table.expect(CHECKED);
+        Ok(Self { table, capacity, class, deletion_protection, indexes, definitions })
     }
 
     /// The catalog command for this table. Its reply goes to [`catalog_answer::table`].
     pub fn bind(&self, record: &TableRecord) -> Result<CatalogCommand, OpError> {
         if record.status != TableStatus::Active {
             return Err(catalog_answer::in_use(record));
+        }
+        if !self.indexes.is_empty() {
+            return Ok(CatalogCommand::AlterIndexes {
+                account: record.account,
+                name: record.name.clone(),
+                changes: indexes::resolve_updates(record, &self.indexes, &self.definitions)?,
+            });
         }
         let (billing, throughput) = self.resolve_billing(record)?;
         let held = record.definition.on_demand_maximum;

@@ -48,6 +48,13 @@ pub enum Plan {
         /// Bytes of rows at the most; the first row always comes.
         max_bytes: u64,
     },
+    /// Whether a new global index has everything that this shard's span of the table held before it.
+    Backfilled {
+        /// The table.
+        table: TableId,
+        /// The index.
+        index: TableId,
+    },
 }
 
 /// Reads a page of an index.
@@ -198,6 +205,13 @@ pub enum ReadReply {
     IndexesCounted(BTreeMap<TableId, IndexCount>),
     /// Of what is owed: stamps, rows, and bytes of the stored form.
     Owed(Vec<(Stamp, Vec<OwedRow>, u64)>),
+    /// Of a backfill.
+    Backfilled {
+        /// Every item of the span was passed over.
+        passed: bool,
+        /// What was owed for that has arrived.
+        arrived: bool,
+    },
 }
 
 /// A page of an index.

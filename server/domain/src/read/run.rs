@@ -13,6 +13,7 @@ use crate::catalog::Catalog;
 use crate::codec;
 use crate::item::StoredItem;
 use crate::keyspace::{Family, Key, Prefix, item_key};
+use crate::machine::Outbox;
 use crate::schema::Span;
 use crate::time::Stamp;
 
@@ -74,6 +75,7 @@ pub fn run(spans: &dyn Spans, view: &dyn View, plan: &Plan) -> Result<ReadReply,
             Some(span) => ReadReply::IndexesCounted(span.local),
             None => ReadReply::NotMine,
         }),
+        Plan::Backfilled { table, index } => backfilled(spans, view, *table, *index),
         Plan::Owed { after, max_bytes } => owed(spans, view, *after, *max_bytes),
     }
 }
@@ -92,6 +94,27 @@ pub(super) fn owned(
         }
         Some(span) => Ok(span),
         None => Err(ReadReply::NotMine),
+    })
+}
+
+/// How far a backfill is in this shard.
+fn backfilled(
+    spans: &dyn Spans,
+    view: &dyn View,
+    table: TableId,
+    index: TableId,
+) -> Result<ReadReply, ViewError> {
+    let Some(span) = spans.span(table)? else {
+        return Ok(ReadReply::NotMine);
+    };
+    let key = Key::Outbox(spans.shard()).encode();
+    let outbox = view.get(Family::Meta, &key)?.map(|sealed| codec::open_row::<Outbox>(&sealed));
+    let outbox = outbox.transpose().map_err(|damage| damage.at(Family::Meta, &key))?.unwrap_or_default();
+    Ok(match span.backfilled.get(&index) {
+        Some(end) => {
+            ReadReply::Backfilled { passed: true, arrived: outbox.rows == 0 || outbox.trimmed >= *end }
+        }
+        None => ReadReply::Backfilled { passed: false, arrived: false },
     })
 }
 

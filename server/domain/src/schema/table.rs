@@ -1,6 +1,6 @@
 //! What a table is to the shards that hold it, and the span of it that one shard owns.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Read, Result, Write};
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -164,8 +164,8 @@ pub struct Span {
     /// Of a global index: up to which stamp of each shard of the table its owed rows have arrived. What comes again is
     /// known by it, and changes nothing.
     pub arrived: BTreeMap<ShardId, Stamp>,
-    /// Of a table: global indexes whose backfill has passed over this span.
-    pub backfilled: BTreeSet<TableId>,
+    /// Of a table: global indexes whose backfill has passed over this span, with the stamp of its end.
+    pub backfilled: BTreeMap<TableId, Stamp>,
 }
 
 /// What an index holds of a span.
@@ -187,8 +187,19 @@ impl Span {
             bytes: 0,
             local: BTreeMap::new(),
             arrived: BTreeMap::new(),
-            backfilled: BTreeSet::new(),
+            backfilled: BTreeMap::new(),
         }
+    }
+}
+
+impl Span {
+    /// The span under another version of its descriptor. What is said of indexes that are gone is forgotten.
+    pub fn with_schema(&self, schema: TableSchema) -> Self {
+        let mut span = Self { schema, ..self.clone() };
+        let lives = |id: &TableId| span.schema.indexes.iter().any(|index| index.id == *id);
+        span.local.retain(|id, _| lives(id));
+        span.backfilled.retain(|id, _| lives(id));
+        span
     }
 }
 
@@ -216,7 +227,7 @@ impl BorshDeserialize for Span {
         if span.schema.is_extended() {
             span.local = BTreeMap::deserialize_reader(reader)?;
             span.arrived = BTreeMap::deserialize_reader(reader)?;
-            span.backfilled = BTreeSet::deserialize_reader(reader)?;
+            span.backfilled = BTreeMap::deserialize_reader(reader)?;
         }
         Ok(span)
     }

@@ -246,6 +246,10 @@ impl Cluster for LocalCluster {
         soon(move || self.read_now(shard, freshness, plan))
     }
 
+    fn leads(&self, _: ShardId) -> bool {
+        true
+    }
+
     fn owing<'a>(&'a self, shard: ShardId, after: Stamp) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             loop {

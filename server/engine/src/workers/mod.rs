@@ -1,5 +1,6 @@
 //! Work that no request waits for. Every node runs all of it: each step is idempotent, so nobody needs to be chosen.
 
+pub mod backfill;
 pub mod reconcile;
 pub mod ship;
 
@@ -13,5 +14,9 @@ pub use reconcile::{Reconciler, Settings as ReconcileSettings};
 /// Starts every worker. They end when their handles are aborted; that is safe at any moment.
 pub fn start(cluster: &Arc<dyn Cluster>) -> Vec<JoinHandle<()>> {
     let reconciler = Reconciler::new(Arc::clone(cluster), ReconcileSettings::default());
-    vec![tokio::spawn(reconciler.run()), tokio::spawn(ship::run(Arc::clone(cluster)))]
+    vec![
+        tokio::spawn(reconciler.run()),
+        tokio::spawn(ship::run(Arc::clone(cluster))),
+        tokio::spawn(backfill::run(Arc::clone(cluster))),
+    ]
 }

@@ -2,9 +2,9 @@
 
 use trilith_domain::catalog::TableStatus;
 use trilith_domain::ops::types::{
-    AttributeDefinition, BillingModeSummary, IndexDescription, IndexInput, KeySchemaElement,
-    OnDemandThroughput, Projection, TableClassSummary, TableInput, ThroughputDescription, ThroughputInput,
-    WarmThroughputDescription, WarmThroughputInput,
+    AttributeDefinition, BillingModeSummary, IndexDescription, IndexInput, IndexUpdateInput,
+    KeySchemaElement, OnDemandThroughput, Projection, TableClassSummary, TableInput, ThroughputDescription,
+    ThroughputInput, WarmThroughputDescription, WarmThroughputInput,
 };
 use trilith_domain::ops::{
     CreateTableInput, DescribeEndpointsOutput, DescribeLimitsOutput, ListTablesInput, ListTablesOutput,
@@ -43,8 +43,9 @@ structure!(UpdateTableInput {
     "DeletionProtectionEnabled" => deletion_protection_enabled,
     "WarmThroughput" => warm_throughput,
     "OnDemandThroughput" => on_demand_throughput,
+    "GlobalSecondaryIndexUpdates" => global_secondary_index_updates,
 } not built {
-    "GlobalSecondaryIndexUpdates", "StreamSpecification", "SSESpecification", "ReplicaUpdates",
+    "StreamSpecification", "SSESpecification", "ReplicaUpdates",
     "MultiRegionConsistency", "GlobalTableWitnessUpdates", "GlobalTableSettingsReplicationMode",
     "DisassociationProtectionEnabled", "VectorIndexUpdates",
 });
@@ -57,6 +58,8 @@ structure!(IndexInput {
     "OnDemandThroughput" => on_demand_throughput,
     "WarmThroughput" => warm_throughput,
 });
+
+structure!(IndexUpdateInput { "Update" => update, "Create" => create, "Delete" => delete });
 
 structure!(Projection {
     "ProjectionType" => projection_type,

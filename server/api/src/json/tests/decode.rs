@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use trilith_domain::ops::types::{
-    AttributeDefinition, AttributeUpdate, ConditionInput, Expectation, IndexInput, KeySchemaElement,
-    KeysAndAttributes, OnDemandThroughput, TableInput, Tag, ThroughputInput, WarmThroughputInput,
-    WriteRequestInput,
+    AttributeDefinition, AttributeUpdate, ConditionInput, Expectation, IndexInput, IndexUpdateInput,
+    KeySchemaElement, KeysAndAttributes, OnDemandThroughput, TableInput, Tag, ThroughputInput,
+    WarmThroughputInput, WriteRequestInput,
 };
 use trilith_domain::ops::{
     BatchGetItemInput, BatchWriteItemInput, CreateTableInput, DeleteItemInput, DescribeBackupInput,
@@ -349,7 +349,11 @@ fn tables() {
         deletion_protection_enabled: Some(false),
         warm_throughput: Some(WarmThroughputInput::default()),
         on_demand_throughput: Some(OnDemandThroughput::default()),
-        not_built: vec!["GlobalSecondaryIndexUpdates"],
+        global_secondary_index_updates: Some(vec![IndexUpdateInput {
+            delete: Some(IndexInput { index_name: text("i"), ..IndexInput::default() }),
+            ..IndexUpdateInput::default()
+        }]),
+        not_built: vec![],
     };
     assert_eq!(update, expected);
 

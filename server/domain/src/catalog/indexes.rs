@@ -1,0 +1,144 @@
+//! Commands about the global indexes of a table that is there.
+//!
+//! ```text
+//! create  CREATING, Backfilling false   the index's spans are opened, then the table's descriptor names it
+//!         CREATING, Backfilling true    (TableReady) items that were there before are owed to it, shard by shard
+//!         ACTIVE                        (IndexReady) everything owed has arrived
+//! delete  DELETING                      the table's descriptor forgets it, then its spans are dropped
+//!         forgotten                     (TableReady)
+//! ```
+//!
+//! Only one index of a table is on its way in or out at a time (contract 14.2).
+
+use trilith_values::TableId;
+
+use super::apply::{Draft, Outcome};
+use super::command::{CatalogReply, IndexChange};
+use super::table::{IndexRecord, IndexStatus, TableRecord, TableStatus, Units};
+use super::tables::{busy, place_index, store};
+use super::view::Catalog;
+use crate::limits::GLOBAL_INDEXES_MAX;
+
+/// The refusal of a second index that is to be made or dropped.
+pub(crate) const ONE_AT_A_TIME: &str =
+    "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table";
+
+/// Changes indexes of an Active table: it becomes Updating.
+pub(super) fn alter(catalog: &Catalog, account: u64, name: &str, changes: &[IndexChange]) -> Outcome {
+    let Some(table) = catalog.table_named(account, name) else {
+        return Outcome::reply(CatalogReply::NotFound);
+    };
+    if table.status != TableStatus::Active {
+        return busy(table);
+    }
+    let mut draft = Draft::of(catalog);
+    let mut next = table.clone();
+    for change in changes {
+        let altered = match change {
+            IndexChange::Create(index) => create(catalog, &mut draft, &mut next, index),
+            IndexChange::Delete(name) => delete(&mut next, name),
+            IndexChange::Update { name, throughput, on_demand_maximum, warm } => {
+                update(&mut next, name, *throughput, *on_demand_maximum, *warm)
+            }
+        };
+        if let Err(refused) = altered {
+            return refused;
+        }
+    }
+    next.status = TableStatus::Updating;
+    store(draft, next)
+}
+
+fn create(
+    catalog: &Catalog,
+    draft: &mut Draft,
+    table: &mut TableRecord,
+    index: &IndexRecord,
+) -> Result<(), Outcome> {
+    let name = &index.schema.name;
+    if table.definition.index(name).is_some() {
+        return Err(Outcome::invalid(format!("Global Secondary Index already exists: {name}")));
+    }
+    if table.definition.indexes.iter().any(|index| index.status != IndexStatus::Active) {
+        return Err(Outcome::limit(ONE_AT_A_TIME));
+    }
+    let global = table.definition.indexes.iter().filter(|index| !index.schema.is_local()).count();
+    if global >= GLOBAL_INDEXES_MAX {
+        return Err(Outcome::invalid(format!(
+            "One or more parameter values were invalid: GlobalSecondaryIndex count exceeds the per-table limit of \
+             {GLOBAL_INDEXES_MAX}"
+        )));
+    }
+    let mut index = IndexRecord { status: IndexStatus::Creating, backfilling: Some(false), ..index.clone() };
+    place_index(catalog, draft, table.seed, &mut index);
+    table.definition.indexes.push(index);
+    table.version = table.version.next();
+    Ok(())
+}
+
+fn delete(table: &mut TableRecord, name: &str) -> Result<(), Outcome> {
+    let others = table.definition.indexes.iter().filter(|index| index.schema.name != name);
+    let another = others.clone().any(|index| index.status != IndexStatus::Active);
+    let Some(index) = global(table, name) else {
+        let text = format!("Global Secondary Index does not exist, but tried to delete: {name}");
+        return Err(Outcome::invalid(text));
+    };
+    if another {
+        return Err(Outcome::limit(ONE_AT_A_TIME));
+    }
+    index.status = IndexStatus::Deleting;
+    table.version = table.version.next();
+    Ok(())
+}
+
+fn update(
+    table: &mut TableRecord,
+    name: &str,
+    throughput: Option<Units>,
+    on_demand_maximum: Option<Units>,
+    warm: Option<Units>,
+) -> Result<(), Outcome> {
+    let Some(index) = global(table, name) else {
+        let text = format!("Global Secondary Index does not exist, but tried to update: {name}");
+        return Err(Outcome::invalid(text));
+    };
+    index.throughput = throughput.unwrap_or(index.throughput);
+    index.on_demand_maximum = on_demand_maximum.or(index.on_demand_maximum);
+    index.warm = warm.or(index.warm);
+    Ok(())
+}
+
+fn global<'t>(table: &'t mut TableRecord, name: &str) -> Option<&'t mut IndexRecord> {
+    let mut indexes = table.definition.indexes.iter_mut();
+    indexes.find(|index| index.schema.name == name && !index.schema.is_local())
+}
+
+/// What becomes of indexes when every span has applied the table's descriptor.
+pub(super) fn settle(table: &mut TableRecord) {
+    table.definition.indexes.retain(|index| index.status != IndexStatus::Deleting);
+    for index in &mut table.definition.indexes {
+        match (index.status, index.backfilling) {
+            // Made with its table, it is ready with it.
+            (IndexStatus::Creating, None) => index.status = IndexStatus::Active,
+            (IndexStatus::Creating, Some(false)) => index.backfilling = Some(true),
+            _ => {}
+        }
+    }
+}
+
+/// An index that was added has everything.
+pub(super) fn ready(catalog: &Catalog, id: TableId) -> Outcome {
+    let Some((table, _)) = catalog.index(id) else {
+        return Outcome::reply(CatalogReply::NotFound);
+    };
+    let mut next = table.clone();
+    let of_id = |index: &&mut IndexRecord| index.schema.id == id && index.backfilling == Some(true);
+    match next.definition.indexes.iter_mut().find(of_id) {
+        Some(index) if index.status == IndexStatus::Creating => {
+            index.status = IndexStatus::Active;
+            index.backfilling = None;
+            store(Draft::of(catalog), next)
+        }
+        _ => Outcome::reply(CatalogReply::Done),
+    }
+}
