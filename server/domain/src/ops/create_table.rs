@@ -61,6 +61,7 @@ impl CreateTable {
     /// All checks but whether the name is taken.
     pub fn parse(input: CreateTableInput) -> Result<Self, OpError> {
         let mut check = Constraints::new();
+        check.required("attributeDefinitions", input.attribute_definitions.as_ref());
         check_attribute_definitions(&mut check, input.attribute_definitions.as_deref());
         let table = check.bare_table("tableName", input.table_name.as_deref());
         check.required("keySchema", input.key_schema.as_ref());
@@ -131,8 +132,11 @@ impl CreateTable {
     }
 }
 
-fn check_attribute_definitions(check: &mut Constraints, definitions: Option<&[AttributeDefinition]>) {
-    check.required("attributeDefinitions", definitions.as_ref());
+/// The members of each definition.
+pub(super) fn check_attribute_definitions(
+    check: &mut Constraints,
+    definitions: Option<&[AttributeDefinition]>,
+) {
     for (i, definition) in definitions.unwrap_or_default().iter().enumerate() {
         if check.is_full() {
             break;

@@ -51,7 +51,7 @@ impl ListImports {
         let mut check = Constraints::new();
         check.length("tableArn", input.table_arn.as_deref(), 1, 1024);
         check.range("pageSize", input.page_size, 1, 25);
-        check.length("nextToken", input.next_token.as_deref(), 112, 1024);
+        check.hex_token("nextToken", input.next_token.as_deref(), 112, 1024);
         check.finish()?;
         Ok(Self)
     }
@@ -75,6 +75,7 @@ impl ListBulkOperations {
     pub fn parse(input: ListBulkOperationsInput) -> Result<Self, OpError> {
         let mut check = Constraints::new();
         check.range("maxResults", input.max_results, 1, 25);
+        check.hex_token("nextToken", input.next_token.as_deref(), 1, 1024);
         check.finish()?;
         Ok(Self)
     }

@@ -1,5 +1,6 @@
 //! UpdateTable: billing mode, throughput, class, deletion protection, global indexes. Streams and replicas come later.
 
+use super::create_table::check_attribute_definitions;
 use super::settings::{self, Capacity};
 use super::types::{
     AttributeDefinition, IndexUpdateInput, NotBuilt, OnDemandThroughput, ThroughputInput, WarmThroughputInput,
@@ -55,6 +56,7 @@ impl UpdateTable {
     /// All checks that need no table.
     pub fn parse(input: UpdateTableInput) -> Result<Self, OpError> {
         let mut check = Constraints::new();
+        check_attribute_definitions(&mut check, input.attribute_definitions.as_deref());
         let table = check.table("tableName", input.table_name.as_deref());
         let billing = check.billing_mode(input.billing_mode.as_deref());
         let throughput = check.throughput(input.provisioned_throughput.as_ref());
