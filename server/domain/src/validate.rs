@@ -99,9 +99,21 @@ impl Constraints {
         }
     }
 
-    /// A list or map has `min` to `max` elements.
+    /// A list has `min` to `max` elements.
     pub fn count(&mut self, path: &str, count: usize, min: usize, max: usize) {
-        if count < min {
+        self.size(path, count, min, max, &"[]");
+    }
+
+    /// A map has `min` to `max` entries.
+    pub fn entries(&mut self, path: &str, count: usize, min: usize, max: usize) {
+        self.size(path, count, min, max, &"{}");
+    }
+
+    /// Of lists and maps only the empty ones are printed: there is one way to.
+    fn size(&mut self, path: &str, count: usize, min: usize, max: usize, empty: &dyn fmt::Display) {
+        if count < min && count == 0 {
+            self.scalar(path, empty, &length_min(min));
+        } else if count < min {
             self.aggregate(path, &length_min(min));
         }
         if count > max {

@@ -82,7 +82,7 @@ impl BatchGetItem {
         check.required("requestItems", input.request_items.as_ref());
         let requests = input.request_items.unwrap_or_default();
         if check.is_clean() {
-            check.count("requestItems", requests.len(), 1, limits::BATCH_GET_KEYS_MAX);
+            check.entries("requestItems", requests.len(), 1, limits::BATCH_GET_KEYS_MAX);
         }
         let mut tables = Vec::with_capacity(requests.len());
         for (name, request) in &requests {

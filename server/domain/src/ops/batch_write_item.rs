@@ -87,7 +87,7 @@ impl BatchWriteItem {
         check.required("requestItems", input.request_items.as_ref());
         let requests = input.request_items.unwrap_or_default();
         if check.is_clean() {
-            check.count("requestItems", requests.len(), 1, limits::BATCH_WRITE_REQUESTS_MAX);
+            check.entries("requestItems", requests.len(), 1, limits::BATCH_WRITE_REQUESTS_MAX);
         }
         if requests.values().any(|list| !(1..=limits::BATCH_WRITE_REQUESTS_MAX).contains(&list.len())) {
             check.aggregate("requestItems", LIST_CONSTRAINT);

@@ -22,6 +22,8 @@ const JOINS: [(&str, bool); 2] = [("AND", false), ("OR", true)];
 #[derive(Debug)]
 pub(super) struct LegacyCondition<T> {
     tests: BTreeMap<String, T>,
+    /// Whether it was sent, be it empty.
+    sent: bool,
     /// `ConditionalOperator`, where it was sent: whether it was `OR`.
     any: Option<bool>,
 }
@@ -32,9 +34,9 @@ pub(super) type LegacyExpected = LegacyCondition<Expectation>;
 pub(super) type LegacyFilter = LegacyCondition<ConditionInput>;
 
 impl<T> LegacyCondition<T> {
-    /// Whether there is anything to test.
+    /// Whether it was sent: an empty one does nothing, and cannot stand beside an expression all the same.
     pub(super) fn is_present(&self) -> bool {
-        !self.tests.is_empty()
+        self.sent
     }
 
     /// Whether a `ConditionalOperator` was sent.
@@ -70,12 +72,13 @@ impl LegacyExpected {
         expected: Option<BTreeMap<String, Expectation>>,
         operator: Option<&str>,
     ) -> Self {
+        let sent = expected.is_some();
         let tests = expected.unwrap_or_default();
         for (name, test) in &tests {
             let path = format!("expected.{name}.member.comparisonOperator");
             check.one_of(&path, test.comparison_operator.as_deref(), &COMPARISONS);
         }
-        Self { tests, any: check.one_of("conditionalOperator", operator, &JOINS) }
+        Self { tests, sent, any: check.one_of("conditionalOperator", operator, &JOINS) }
     }
 
     /// The condition of the write.
@@ -92,9 +95,10 @@ impl LegacyFilter {
         filter: Option<BTreeMap<String, ConditionInput>>,
         operator: Option<&str>,
     ) -> Self {
+        let sent = filter.is_some();
         let tests = filter.unwrap_or_default();
         check_conditions(check, path, &tests);
-        Self { tests, any: check.one_of("conditionalOperator", operator, &JOINS) }
+        Self { tests, sent, any: check.one_of("conditionalOperator", operator, &JOINS) }
     }
 
     /// The filter of the page.

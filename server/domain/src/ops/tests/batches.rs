@@ -55,7 +55,7 @@ fn gets_that_need_no_table_to_be_refused() {
         ),
         (
             get(vec![]),
-            "1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Member must have length \
+            "1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member must have length \
              greater than or equal to 1",
         ),
         (

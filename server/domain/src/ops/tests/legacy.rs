@@ -122,7 +122,7 @@ fn enums_and_required_members_are_constraints() {
     );
     assert_eq!(
         refused(Query::parse(QueryInput { attributes_to_get: Some(vec![]), ..query(of_key()) })),
-        "1 validation error detected: Value at 'attributesToGet' failed to satisfy constraint: Member must have \
+        "1 validation error detected: Value '[]' at 'attributesToGet' failed to satisfy constraint: Member must have \
          length greater than or equal to 1"
     );
 }
