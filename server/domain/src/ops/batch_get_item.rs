@@ -156,15 +156,15 @@ impl BatchGetItem {
 impl BatchGetTable {
     fn parse(table: TableRef, mut sent: KeysAndAttributes) -> Result<Self, OpError> {
         let keys = sent.keys.take().expect(CHECKED);
+        if (1..keys.len()).any(|i| keys[..i].contains(&keys[i])) {
+            return Err(OpError::validation("Provided list of item keys contains duplicates"));
+        }
         let text = sent.projection_expression.as_deref();
         let names = sent.expression_attribute_names.as_ref();
         let mut placeholders =
             Placeholders::new(names, None, &[(ExpressionKind::Projection, text.is_some())])?;
         let projection = write::read_projection(&mut placeholders, text, sent.attributes_to_get.as_ref())?;
         placeholders.finish()?;
-        if (1..keys.len()).any(|i| keys[..i].contains(&keys[i])) {
-            return Err(OpError::validation("Provided list of item keys contains duplicates"));
-        }
         Ok(Self { table, consistent: sent.consistent_read.unwrap_or(false), projection, keys, sent })
     }
 
