@@ -1,0 +1,1 @@
+"""Generated requests to Trilith and to other implementations, and their answers compared."""
