@@ -94,7 +94,7 @@ impl BatchExecuteStatement {
             check.statement(&path("statement"), statement.statement.as_deref());
             check.parameters(&path("parameters"), statement.parameters.as_deref());
             let given = statement.return_values_on_condition_check_failure.as_deref();
-            on_failure.push(check.old_on_failure(given));
+            on_failure.push(check.old_on_failure_at(&path("returnValuesOnConditionCheckFailure"), given));
             if check.is_full() {
                 break;
             }

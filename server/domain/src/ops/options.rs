@@ -80,7 +80,12 @@ impl Constraints {
 
     /// `ReturnValuesOnConditionCheckFailure`: whether the item is asked for.
     pub(super) fn old_on_failure(&mut self, value: Option<&str>) -> bool {
-        self.one_of("returnValuesOnConditionCheckFailure", value, &ON_FAILURE).unwrap_or(false)
+        self.old_on_failure_at("returnValuesOnConditionCheckFailure", value)
+    }
+
+    /// The same of an element of a list.
+    pub(super) fn old_on_failure_at(&mut self, path: &str, value: Option<&str>) -> bool {
+        self.one_of(path, value, &ON_FAILURE).unwrap_or(false)
     }
 
     /// `BillingMode`.
