@@ -93,6 +93,8 @@ by_script! {
     batch_write_item(BatchWriteItemRequest) -> BatchWriteItemResponse;
     execute_statement(ExecuteStatementRequest) -> ExecuteStatementResponse;
     batch_execute_statement(BatchExecuteStatementRequest) -> BatchExecuteStatementResponse;
+    transact_get_items(TransactGetItemsRequest) -> TransactGetItemsResponse;
+    transact_write_items(TransactWriteItemsRequest) -> TransactWriteItemsResponse;
     create_table(CreateTableRequest) -> CreateTableResponse;
     list_tables(ListTablesRequest) -> ListTablesResponse;
     delete_table(DeleteTableRequest) -> DeleteTableResponse;

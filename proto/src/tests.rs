@@ -103,6 +103,14 @@ fn thirty_two_levels_fit_everywhere() {
         responses: vec![BatchStatementResponse { error_item: item(), ..Default::default() }],
         ..Default::default()
     });
+    fits(TransactWriteItemsRequest {
+        transact_items: vec![TransactWriteItem {
+            action: Some(transact_write_item::Action::PutItem(nested(32))),
+            ..Default::default()
+        }],
+        ..Default::default()
+    });
+    fits(TransactionCanceled { reasons: vec![CancellationReason { item: item(), ..Default::default() }] });
     fits(BatchGetItemResponse {
         responses: vec![BatchItem { item: item(), ..Default::default() }],
         ..Default::default()

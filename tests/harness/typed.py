@@ -120,6 +120,30 @@ def _flat_writes(request):
     return rest
 
 
+def _flat_actions(request):
+    """Each action of a transaction is one message, whose field with the key says what it does."""
+    kinds = {"Put": "PutItem", "Update": "UpdateKey", "Delete": "DeleteKey", "ConditionCheck": "CheckKey"}
+    items = []
+    for sent in request.get("TransactItems") or []:
+        _sayable(isinstance(sent, dict) and len(sent) == 1, "not exactly one action")
+        ((kind, action),) = sent.items()
+        member = "Item" if kind == "Put" else "Key"
+        one = {name: value for name, value in _object(action).items() if name != member}
+        items.append({**one, kinds[kind]: action[member]})
+    rest = {name: one for name, one in request.items() if name != "TransactItems"}
+    return {**rest, "TransactItems": items} if items else rest
+
+
+def _flat_gets(request):
+    """Each item of a read transaction is one message."""
+    items = []
+    for sent in request.get("TransactItems") or []:
+        _sayable(isinstance(sent, dict) and isinstance(sent.get("Get"), dict), "no Get")
+        items.append(sent["Get"])
+    rest = {name: one for name, one in request.items() if name != "TransactItems"}
+    return {**rest, "TransactItems": items} if items else rest
+
+
 def _tables_of_writes(found):
     tables = {}
     for one in found.pop("UnprocessedRequests", []):
@@ -151,7 +175,7 @@ def _continuous_backups(found):
     return {"ContinuousBackupsDescription": {**found, "PointInTimeRecoveryDescription": recovery}}
 
 
-REQUESTS = {"BatchWriteItem": _flat_writes}
+REQUESTS = {"BatchWriteItem": _flat_writes, "TransactGetItems": _flat_gets, "TransactWriteItems": _flat_actions}
 """From an operation's request to what its message looks like."""
 
 ANSWERS = {
@@ -167,10 +191,16 @@ ANSWERS = {
 
 def _capacity(found):
     table = found.pop("TableCapacityUnits", None)
-    return found if table is None else {**found, "Table": {"CapacityUnits": table}}
+    if table is None:
+        return found
+    kinds = [kind for kind in ("ReadCapacityUnits", "WriteCapacityUnits") if kind in found]
+    return {**found, "Table": {"CapacityUnits": table, **{kind: table for kind in kinds}}}
 
 
-SHAPES = {"ConsumedCapacity": _capacity}
+SHAPES = {
+    "ConsumedCapacity": _capacity,
+    "TransactionCanceled": lambda found: {"CancellationReasons": found.get("Reasons", [])},
+}
 """From what a message looks like, wherever it stands, to the API's shape."""
 
 

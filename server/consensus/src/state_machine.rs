@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use trilith_domain::catalog::Catalog;
 use trilith_domain::codec;
 use trilith_domain::keyspace::{CATALOG_SHARD, Key, shard_ranges};
-use trilith_domain::machine::{self, Batch, CommandBody, Effect, Effects, Prefetched, ShardState};
+use trilith_domain::machine::{self, Batch, Effect, Effects, Prefetched, ShardState};
 use trilith_domain::read::{self, Plan, ReadReply, StoredSpans};
 use trilith_storage::engine::{Engine, EngineView, Family, WriteBatch};
 use trilith_values::ShardId;
@@ -117,7 +117,9 @@ impl Applied {
             | Plan::Catalog { .. }
             | Plan::Index(_)
             | Plan::Owed { .. }
-            | Plan::Backfilled { .. } => {
+            | Plan::Backfilled { .. }
+            | Plan::TransactGet { .. }
+            | Plan::Transactions { .. } => {
                 let view = self.engine.snapshot();
                 let view = RowView(view.as_ref());
                 read::run(&StoredSpans { shard: self.name.shard, view: &view }, &view, plan)
@@ -285,7 +287,7 @@ impl StateMachine {
         write.put(Family::Meta, Key::Applied(shard).encode(), codec::seal(&applied));
         self.applied.engine.write(write).map_err(io::Error::other)?;
         if let Some(batch) = batch {
-            let items = batch.commands.iter().filter(|c| matches!(c.body, CommandBody::Write(_))).count();
+            let items: usize = batch.commands.iter().map(|command| command.body.writes()).sum();
             self.applied.writes.fetch_add(items as u64, Ordering::Relaxed);
         }
         self.applied.index.send_replace(log_id.index());

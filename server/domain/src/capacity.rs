@@ -4,7 +4,8 @@
 //! rates. Nothing is throttled here; this only counts.
 
 use crate::limits::{READ_UNIT_BYTES, WRITE_UNIT_BYTES};
-use crate::ops::types::{ConsumedCapacity, HalfUnits, ReturnConsumed};
+use crate::ops::TableRef;
+use crate::ops::types::{ConsumedCapacity, HalfUnits, ReturnConsumed, UnitKind};
 
 /// Reading `bytes` at once (one item, or all that a page evaluated): each 4 KB begun costs a unit when strongly
 /// consistent and half of one when not. Nothing read costs like 4 KB.
@@ -37,6 +38,41 @@ pub fn write_blocks(old_size: u64, new_size: u64) -> u64 {
 /// Writing one item: each 1 KB begun of the larger of both images costs a unit; where there is neither, one unit.
 pub fn write_units(old_size: u64, new_size: u64) -> HalfUnits {
     HalfUnits::whole(write_blocks(old_size, new_size))
+}
+
+/// Writing one item in a transaction, or checking it there: twice what a write alone costs (5.1).
+pub fn transact_write_units(old_size: u64, new_size: u64) -> HalfUnits {
+    let units = write_units(old_size, new_size);
+    units + units
+}
+
+/// Reading one item in a transaction: twice what a strongly consistent read alone costs (5.1).
+pub fn transact_read_units(size: u64) -> HalfUnits {
+    let units = read_units(size, true);
+    units + units
+}
+
+/// The `ConsumedCapacity` of a transaction: one element per table, in the order in which tables are first named.
+pub fn consumed_by_table<'t>(
+    charged: impl Iterator<Item = (&'t TableRef, HalfUnits)>,
+    kind: UnitKind,
+    asked: ReturnConsumed,
+) -> Option<Vec<ConsumedCapacity>> {
+    if asked == ReturnConsumed::None {
+        return None;
+    }
+    let mut tables: Vec<(&TableRef, HalfUnits)> = Vec::new();
+    for (table, units) in charged {
+        match tables.iter_mut().find(|(known, _)| *known == table) {
+            Some((_, sum)) => *sum = *sum + units,
+            None => tables.push((table, units)),
+        }
+    }
+    let element = |(table, units): (&TableRef, HalfUnits)| {
+        let capacity = consumed(table.given(), units, asked)?;
+        Some(ConsumedCapacity { kind: Some(kind), ..capacity })
+    };
+    Some(tables.into_iter().filter_map(element).collect())
 }
 
 /// The answer's `ConsumedCapacity` for `units` charged to the table alone; `None` where the caller asked for none.

@@ -44,6 +44,12 @@ pub enum OpError {
     TransactionConflict(String),
     /// An item collection would be too large. `ItemCollectionSizeLimitExceededException`.
     CollectionTooLarge(String),
+    /// A transaction was not done, for the reasons it gives. `TransactionCanceledException`.
+    TransactionCanceled(Box<Cancellation>),
+    /// The same request, by its token, is being done. `TransactionInProgressException`.
+    TransactionInProgress,
+    /// The token was used for another request. `IdempotentParameterMismatchException`.
+    IdempotentParameterMismatch,
     /// Over the table's own rate. `ProvisionedThroughputExceededException`.
     ThroughputExceeded(String),
     /// Over a rate of the service. `ThrottlingException`.
@@ -56,7 +62,50 @@ pub enum OpError {
     Unavailable(String),
 }
 
+/// Why a transaction was cancelled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cancellation {
+    /// The whole in one line, as the service words it.
+    pub message: String,
+    /// `CancellationReasons`: one for each action, in the order of the request.
+    pub reasons: Vec<CancellationReason>,
+}
+
+/// What one action of a cancelled transaction has to do with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CancellationReason {
+    /// `Code`; `None` (the word) where there was nothing against this action.
+    pub code: &'static str,
+    /// `Message`; left out where there was nothing.
+    pub message: Option<String>,
+    /// `Item`, where the action asked for it and it exists.
+    pub item: Option<Item>,
+}
+
+impl CancellationReason {
+    /// Nothing against this action.
+    pub fn none() -> Self {
+        Self { code: "None", message: None, item: None }
+    }
+
+    /// Another transaction has this action's item.
+    pub fn conflict() -> Self {
+        let message = Some("Transaction is ongoing for the item".to_owned());
+        Self { code: "TransactionConflict", message, item: None }
+    }
+}
+
 impl OpError {
+    /// A `TransactionCanceledException` with these reasons.
+    pub fn cancelled(reasons: Vec<CancellationReason>) -> Self {
+        let codes: Vec<&str> = reasons.iter().map(|reason| reason.code).collect();
+        let message = format!(
+            "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+            codes.join(", ")
+        );
+        Self::TransactionCanceled(Box::new(Cancellation { message, reasons }))
+    }
+
     /// A `ValidationException` with this text.
     pub fn validation(text: impl Into<String>) -> Self {
         Self::Validation(text.into())
@@ -80,6 +129,9 @@ impl OpError {
             Self::LimitExceeded(_) => "LimitExceededException",
             Self::TransactionConflict(_) => "TransactionConflictException",
             Self::CollectionTooLarge(_) => "ItemCollectionSizeLimitExceededException",
+            Self::TransactionCanceled(_) => "TransactionCanceledException",
+            Self::TransactionInProgress => "TransactionInProgressException",
+            Self::IdempotentParameterMismatch => "IdempotentParameterMismatchException",
             Self::ThroughputExceeded(_) => "ProvisionedThroughputExceededException",
             Self::Throttling(_) => "ThrottlingException",
             Self::UnknownOperation => "UnknownOperationException",
@@ -108,6 +160,15 @@ impl OpError {
             | Self::Throttling(text)
             | Self::Internal(text)
             | Self::Unavailable(text) => text,
+            Self::TransactionCanceled(cancellation) => &cancellation.message,
+            // The model's own words for both (unsure whether the service sends them).
+            Self::TransactionInProgress => {
+                "The transaction with the given request token is already in progress."
+            }
+            Self::IdempotentParameterMismatch => {
+                "DynamoDB rejected the request because you retried a request with a different payload but with an \
+                 idempotent token that was already used."
+            }
             Self::ConditionalCheckFailed { .. } => "The conditional request failed",
             Self::DuplicateItem => "Duplicate primary key exists in table",
             Self::UnknownOperation => "",

@@ -9,9 +9,11 @@ use crate::catalog::{ClusterRecord, Counters, NodeRecord, ShardRecord, TableReco
 use crate::codec::{self, Damage};
 use crate::item::{ItemKey, StoredItem};
 use crate::keyspace::{Family, Key};
-use crate::machine::{Command, CommandBody, MachineRow, Outbox, OwedRow, PoisonRow};
+use crate::machine::ledger::{AgingRow, LedgerRow, TokenRow};
+use crate::machine::{Command, CommandBody, IntentRow, MachineRow, Outbox, OwedRow, PoisonRow, PreparedRow};
 use crate::node_key::NodeKey;
 use crate::schema::Span;
+use crate::time::Stamp;
 
 /// A key with its family, such as `items/table 7/0000000000000001/"a"/12`.
 pub fn key(family: Family, bytes: &[u8]) -> String {
@@ -33,6 +35,12 @@ pub fn key(family: Family, bytes: &[u8]) -> String {
         Ok(Key::Machine(shard)) => format!("shard {shard}/machine"),
         Ok(Key::Span(shard, table)) => format!("shard {shard}/span of table {table}"),
         Ok(Key::Poison { shard, index, n }) => format!("shard {shard}/poison {index}.{n}"),
+        Ok(Key::Intent(table, key)) => format!("table {table}/{}", item_key(&key)),
+        Ok(Key::LastRemoval(shard)) => format!("shard {shard}/last removal"),
+        Ok(Key::Prepared(shard, transaction)) => format!("shard {shard}/prepared {transaction}"),
+        Ok(Key::Ledger(shard, transaction)) => format!("shard {shard}/ledger {transaction}"),
+        Ok(Key::Token { shard, account, token }) => format!("shard {shard}/token {account:012}/{token:?}"),
+        Ok(Key::Aging(shard, stamp)) => format!("shard {shard}/token aging since {stamp}"),
         Ok(Key::Cluster) => "catalog/cluster".to_owned(),
         Ok(Key::Counters) => "catalog/counters".to_owned(),
         Ok(Key::Table(table)) => format!("catalog/table {table}"),
@@ -75,6 +83,12 @@ pub fn value(family: Family, key: &[u8], sealed: &[u8]) -> String {
         Ok(Key::Machine(_)) => row::<MachineRow>(sealed),
         Ok(Key::Span(..)) => row::<Span>(sealed),
         Ok(Key::Poison { .. }) => row::<PoisonRow>(sealed),
+        Ok(Key::Intent(..)) => row::<IntentRow>(sealed),
+        Ok(Key::LastRemoval(_)) => row::<Stamp>(sealed),
+        Ok(Key::Prepared(..)) => row::<PreparedRow>(sealed),
+        Ok(Key::Ledger(..)) => row::<LedgerRow>(sealed),
+        Ok(Key::Token { .. }) => row::<TokenRow>(sealed),
+        Ok(Key::Aging(..)) => row::<AgingRow>(sealed),
         Ok(Key::Cluster) => row::<ClusterRecord>(sealed),
         Ok(Key::Counters) => row::<Counters>(sealed),
         Ok(Key::Table(_)) => row::<TableRecord>(sealed),
@@ -100,13 +114,20 @@ fn row<T: borsh::BorshDeserialize + std::fmt::Debug>(sealed: &[u8]) -> Result<St
 /// One line about a command, without the content of items.
 pub fn command(command: &Command) -> String {
     let what = match &command.body {
-        CommandBody::Write(write) => format!(
-            "{} table {}/{}{}",
-            write.action.name(),
-            write.table,
-            item_key(&write.key),
-            if write.condition.is_some() { " if" } else { "" }
-        ),
+        CommandBody::Write(write) => self::write(write),
+        CommandBody::TransactWrite(transaction) => {
+            let writes: Vec<_> = transaction.writes.iter().map(self::write).collect();
+            format!("transaction of {}", writes.join(", "))
+        }
+        CommandBody::Prepare(prepare) => {
+            let writes: Vec<_> = prepare.writes.iter().map(self::write).collect();
+            format!("prepare {} of {}", prepare.transaction, writes.join(", "))
+        }
+        CommandBody::Finish(finish) => {
+            let end = if finish.commit { "commit" } else { "abort" };
+            format!("{end} {} of {} items", finish.transaction, finish.keys.len())
+        }
+        CommandBody::Ledger { command, .. } => format!("ledger {command:?}"),
         CommandBody::SpanOpen { schema, interval } => {
             format!("open table {} {:016x}..={:016x}", schema.table, interval.first, interval.last)
         }
@@ -128,6 +149,16 @@ pub fn command(command: &Command) -> String {
         ),
     };
     format!("{}: {what}", command.id)
+}
+
+fn write(write: &crate::machine::Write) -> String {
+    format!(
+        "{} table {}/{}{}",
+        write.action.name(),
+        write.table,
+        item_key(&write.key),
+        if write.condition.is_some() { " if" } else { "" }
+    )
 }
 
 /// Bytes in hexadecimal.

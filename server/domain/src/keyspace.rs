@@ -22,7 +22,7 @@ use std::fmt;
 use bytes::Bytes;
 use trilith_values::codec::CodecError;
 use trilith_values::key::{decode_ordered, encode_ordered};
-use trilith_values::{KeyValue, NodeId, ShardId, TableId};
+use trilith_values::{KeyValue, NodeId, ShardId, TableId, TransactionId};
 
 use crate::item::ItemKey;
 use crate::schema::HashInterval;
@@ -139,6 +139,25 @@ pub enum Key {
         /// Which of its commands.
         n: u32,
     },
+    /// A lock of an item ([`crate::machine::IntentRow`]).
+    Intent(TableId, ItemKey),
+    /// When an item of the shard was last removed.
+    LastRemoval(ShardId),
+    /// A prepared transaction of the shard ([`crate::machine::PreparedRow`]).
+    Prepared(ShardId, TransactionId),
+    /// A decision ([`crate::machine::ledger::LedgerRow`]).
+    Ledger(ShardId, TransactionId),
+    /// A client's token ([`crate::machine::ledger::TokenRow`]).
+    Token {
+        /// The shard.
+        shard: ShardId,
+        /// Whose.
+        account: u64,
+        /// The token.
+        token: String,
+    },
+    /// Which token got its state at a stamp ([`crate::machine::ledger::AgingRow`]).
+    Aging(ShardId, Stamp),
     /// The cluster's identity. This and the rows below are the catalog, in [`CATALOG_SHARD`].
     Cluster,
     /// The catalog's version and its id sequences.
@@ -163,6 +182,11 @@ const MACHINE: u8 = 0x02;
 const SPAN: u8 = 0x03;
 const POISON: u8 = 0x04;
 const OUTBOX: u8 = 0x05;
+const LAST_REMOVAL: u8 = 0x10;
+const PREPARED: u8 = 0x11;
+const LEDGER: u8 = 0x12;
+const TOKEN: u8 = 0x13;
+const AGING: u8 = 0x14;
 const CLUSTER: u8 = 0x40;
 const COUNTERS: u8 = 0x41;
 const TABLE: u8 = 0x42;
@@ -179,11 +203,17 @@ impl Key {
             Self::LocalIndex { .. } | Self::Collection { .. } => Family::LocalIndex,
             Self::GlobalIndex { .. } => Family::GlobalIndex,
             Self::Owed(..) => Family::Outbox,
+            Self::Intent(..) => Family::Intents,
             Self::Applied(_)
             | Self::Outbox(_)
             | Self::Machine(_)
             | Self::Span(..)
             | Self::Poison { .. }
+            | Self::LastRemoval(_)
+            | Self::Prepared(..)
+            | Self::Ledger(..)
+            | Self::Token { .. }
+            | Self::Aging(..)
             | Self::Cluster
             | Self::Counters
             | Self::Table(_)
@@ -197,7 +227,6 @@ impl Key {
     /// The key's bytes.
     pub fn encode(&self) -> Bytes {
         let bytes = match self {
-            Self::Item(table, key) => return item_key(*table, key),
             Self::LocalIndex { table, key, index, sort } => {
                 return local_index_key(*table, key, *index, std::slice::from_ref(sort));
             }
@@ -211,6 +240,14 @@ impl Key {
             }
             Self::Owed(shard, stamp) => [&shard.0.to_be_bytes()[..], &stamp.0.to_be_bytes()].concat(),
             Self::Outbox(shard) => meta(*shard, OUTBOX, &[]),
+            Self::Item(table, key) | Self::Intent(table, key) => return item_key(*table, key),
+            Self::LastRemoval(shard) => meta(*shard, LAST_REMOVAL, &[]),
+            Self::Prepared(shard, transaction) => meta(*shard, PREPARED, &[&transaction.0.to_be_bytes()]),
+            Self::Ledger(shard, transaction) => meta(*shard, LEDGER, &[&transaction.0.to_be_bytes()]),
+            Self::Token { shard, account, token } => {
+                meta(*shard, TOKEN, &[&account.to_be_bytes(), token.as_bytes()])
+            }
+            Self::Aging(shard, stamp) => meta(*shard, AGING, &[&stamp.0.to_be_bytes()]),
             Self::Applied(shard) => meta(*shard, APPLIED, &[]),
             Self::Machine(shard) => meta(*shard, MACHINE, &[]),
             Self::Span(shard, table) => meta(*shard, SPAN, &[&table.0.to_be_bytes()]),
@@ -237,12 +274,19 @@ impl Key {
     pub fn decode(family: Family, bytes: &[u8]) -> Result<Self, BadKey> {
         let mut rest = Reader(bytes);
         let key = match family {
-            Family::Items => decode_item_key(&mut rest)?,
+            Family::Items => {
+                let (table, key) = decode_item_key(&mut rest)?;
+                Self::Item(table, key)
+            }
+            Family::Intents => {
+                let (table, key) = decode_item_key(&mut rest)?;
+                Self::Intent(table, key)
+            }
             Family::Meta => decode_meta(&mut rest)?,
             Family::LocalIndex => decode_local_index(&mut rest)?,
             Family::GlobalIndex => decode_global_index(&mut rest)?,
             Family::Outbox => Self::Owed(ShardId(rest.u32()?), Stamp(rest.u64()?)),
-            Family::Expiry | Family::Intents => return Err(BadKey::Family(family)),
+            Family::Expiry => return Err(BadKey::Family(family)),
         };
         if rest.0.is_empty() { Ok(key) } else { Err(BadKey::Trailing) }
     }
@@ -364,12 +408,12 @@ fn decode_global_index(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
     Ok(Key::GlobalIndex { index, hash, values })
 }
 
-fn decode_item_key(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
+fn decode_item_key(rest: &mut Reader<'_>) -> Result<(TableId, ItemKey), BadKey> {
     let table = TableId(rest.u64()?);
     let hash = rest.u64()?;
     let partition = decode_ordered(&mut rest.0)?;
     let sort = if rest.0.is_empty() { None } else { Some(decode_ordered(&mut rest.0)?) };
-    Ok(Key::Item(table, ItemKey { hash, partition, sort }))
+    Ok((table, ItemKey { hash, partition, sort }))
 }
 
 fn decode_meta(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
@@ -387,14 +431,17 @@ fn decode_meta(rest: &mut Reader<'_>) -> Result<Key, BadKey> {
         SPAN => Key::Span(shard, TableId(rest.u64()?)),
         OUTBOX => Key::Outbox(shard),
         POISON => Key::Poison { shard, index: rest.u64()?, n: rest.u32()? },
+        LAST_REMOVAL => Key::LastRemoval(shard),
+        PREPARED => Key::Prepared(shard, TransactionId(u128::from_be_bytes(rest.take()?))),
+        LEDGER => Key::Ledger(shard, TransactionId(u128::from_be_bytes(rest.take()?))),
+        TOKEN => Key::Token { shard, account: rest.u64()?, token: rest.text()? },
+        AGING => Key::Aging(shard, Stamp(rest.u64()?)),
         CLUSTER => Key::Cluster,
         COUNTERS => Key::Counters,
         TABLE => Key::Table(TableId(rest.u64()?)),
         TABLE_NAME => {
             let account = rest.u64()?;
-            let name = std::str::from_utf8(rest.0).map_err(|_| CodecError::Utf8)?;
-            rest.0 = &[];
-            Key::TableName(account, name.to_owned())
+            Key::TableName(account, rest.text()?)
         }
         NODE => Key::Node(NodeId(rest.u64()?)),
         SHARD => Key::Shard(ShardId(rest.u32()?)),
@@ -455,6 +502,12 @@ impl Reader<'_> {
     fn u32(&mut self) -> Result<u32, BadKey> {
         self.take().map(u32::from_be_bytes)
     }
+
+    /// All the rest.
+    fn text(&mut self) -> Result<String, BadKey> {
+        let text = std::str::from_utf8(std::mem::take(&mut self.0)).map_err(|_| CodecError::Utf8)?;
+        Ok(text.to_owned())
+    }
 }
 
 /// What groups of keys begin with: the twin of [`Key`] for scans.
@@ -470,6 +523,12 @@ pub enum Prefix {
     Spans(ShardId),
     /// Commands of a shard that panicked.
     Poisons(ShardId),
+    /// Prepared transactions of a shard.
+    Prepared(ShardId),
+    /// Decisions of a shard.
+    Ledger(ShardId),
+    /// Tokens of a shard, in the order of their age.
+    Aging(ShardId),
     /// Tables of the catalog.
     Tables,
     /// Names of an account's tables.
@@ -491,6 +550,9 @@ impl Prefix {
             Self::Shard(shard) => shard.0.to_be_bytes().to_vec(),
             Self::Spans(shard) => meta(*shard, SPAN, &[]),
             Self::Poisons(shard) => meta(*shard, POISON, &[]),
+            Self::Prepared(shard) => meta(*shard, PREPARED, &[]),
+            Self::Ledger(shard) => meta(*shard, LEDGER, &[]),
+            Self::Aging(shard) => meta(*shard, AGING, &[]),
             Self::Tables => meta(CATALOG_SHARD, TABLE, &[]),
             Self::TableNames(account) => meta(CATALOG_SHARD, TABLE_NAME, &[&account.to_be_bytes()]),
             Self::Nodes => meta(CATALOG_SHARD, NODE, &[]),

@@ -39,6 +39,12 @@ pub const STATEMENT_MAX: usize = 8192;
 pub const BATCH_STATEMENTS_MAX: usize = 25;
 /// Longest `NextToken` of a statement in characters (1).
 pub const NEXT_TOKEN_MAX: usize = 32_768;
+/// Items in a transaction (6).
+pub const TRANSACTION_ITEMS_MAX: usize = 100;
+/// Bytes of items in a transaction (6): 4 MB.
+pub const TRANSACTION_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Longest `ClientRequestToken` in characters (6).
+pub const REQUEST_TOKEN_MAX: usize = 36;
 /// Segments of a parallel scan (4.9).
 pub const SEGMENTS_MAX: i64 = 1_000_000;
 /// Names in a page of ListTables (15).

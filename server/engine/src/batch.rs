@@ -16,7 +16,7 @@ use trilith_cluster::ClusterError;
 use trilith_domain::OpError;
 use trilith_domain::catalog::TableRecord;
 use trilith_domain::limits::BATCH_BYTES_MAX;
-use trilith_domain::machine::{CommandBody, Write};
+use trilith_domain::machine::{CommandBody, ReplyBody, Write};
 use trilith_domain::ops::batch_get_item::{BatchGetTable, BatchGot};
 use trilith_domain::ops::batch_write_item::{BatchWriteTable, BatchWritten};
 use trilith_domain::ops::{BatchGetItem, BatchGetItemOutput, BatchWriteItem, BatchWriteItemOutput, Op};
@@ -173,6 +173,10 @@ impl Engine {
     ) -> Result<Outcome<BatchWritten>, OpError> {
         let bind = |record: &TableRecord| Ok(CommandBody::Write(part.bind(record)?.swap_remove(i)));
         match self.write_bound(target, record, CommandBody::Write(write), bind).await {
+            // A transaction has the item: it was not written, and may be the next time.
+            Ok(ReplyBody::Conflict) => Ok(Err(Unprocessed(OpError::TransactionConflict(
+                "Transaction is ongoing for the item".to_owned(),
+            )))),
             Ok(reply) => BatchWritten::of_reply(reply).map(Ok),
             Err(failure) => sort(failure).map(Err),
         }

@@ -76,6 +76,12 @@ impl Engine {
             Op::BatchExecuteStatement(batch) => {
                 Output::BatchExecuteStatement(self.batch_execute_statement(caller, op, batch).await)
             }
+            Op::TransactGetItems(transaction) => {
+                Output::TransactGetItems(self.transact_get(caller, op, transaction).await?)
+            }
+            Op::TransactWriteItems(transaction) => {
+                Output::TransactWriteItems(self.transact_write(caller, op, transaction).await?)
+            }
             Op::TagResource(tag) => {
                 self.tag(on(&tag.table), tag).await?;
                 Output::TagResource

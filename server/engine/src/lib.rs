@@ -7,7 +7,8 @@
 //! 2. [`lookup`] finds the table in this node's copy of the catalog, and looks again, strongly, where that copy may
 //!    be behind. [`lookup::Binding`] is an op bound to a record, and bound again when a shard says that the record is old.
 //! 3. [`write`] and [`read`] are the two shared paths; [`scan`] walks from shard to shard; [`batch`] does many of
-//!    both at once; [`statement`] sends the operations of a PartiQL statement their ways.
+//!    both at once; [`transact`] does many writes or none; [`statement`] sends the operations of a PartiQL statement
+//!    their ways.
 //! 4. [`tables`] changes the catalog; [`lifecycle`] makes the shards follow, step by step, and [`workers`] finish what
 //!    a crash left half done.
 //!
@@ -30,6 +31,7 @@ mod statement;
 mod tables;
 #[cfg(any(test, feature = "test-support"))]
 pub mod test_support;
+mod transact;
 pub mod workers;
 mod write;
 

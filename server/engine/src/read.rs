@@ -38,7 +38,9 @@ fn place(plan: &Plan) -> u64 {
         | Plan::Catalog { .. }
         | Plan::CountIndexes { .. }
         | Plan::Owed { .. }
-        | Plan::Backfilled { .. } => {
+        | Plan::Backfilled { .. }
+        | Plan::TransactGet { .. }
+        | Plan::Transactions { .. } => {
             unreachable!("no op is bound to such a plan")
         }
     }

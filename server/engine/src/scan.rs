@@ -43,7 +43,9 @@ impl Engine {
                         run = scan.bind(binding.record())?;
                     }
                 }
-                ReadReply::Got { .. }
+                ReadReply::TransactGot(_)
+                | ReadReply::Transactions(_)
+                | ReadReply::Got { .. }
                 | ReadReply::Counted { .. }
                 | ReadReply::Catalog(_)
                 | ReadReply::IndexesCounted(_)

@@ -63,6 +63,10 @@ id! {
     CommandId(u128), "{:032x}"
 }
 id! {
+    /// A transaction across shards. Displayed as 32 hexadecimal digits.
+    TransactionId(u128), "{:032x}"
+}
+id! {
     /// An account, the level above tables. Displayed with 12 digits, as in an ARN.
     AccountId(u64), "{:012}"
 }

@@ -28,7 +28,8 @@ mod strategies;
 
 pub use codec::CodecError;
 pub use ids::{
-    AccountId, CommandId, Epoch, NodeId, ReplicaId, SchemaVersion, ShardId, SpanId, TableId, ZoneName,
+    AccountId, CommandId, Epoch, NodeId, ReplicaId, SchemaVersion, ShardId, SpanId, TableId, TransactionId,
+    ZoneName,
 };
 pub use key::{KeyType, KeyValue};
 pub use number::{Number, NumberError};

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use prost_types::Timestamp;
 use trilith_domain::OpError;
-use trilith_domain::ops::types::{ConsumedCapacity, HalfUnits, ItemCollectionMetrics, ValueFault};
+use trilith_domain::ops::types::{ConsumedCapacity, HalfUnits, ItemCollectionMetrics, UnitKind, ValueFault};
 use trilith_domain::ops::value_rules;
 use trilith_domain::time::Stamp;
 use trilith_proto::data::v1 as proto;
@@ -112,10 +112,13 @@ fn map_out(map: Map) -> BTreeMap<String, proto::AttributeValue> {
 
 /// Consumed capacity as a message; units are shown as a double.
 pub fn capacity_out(capacity: ConsumedCapacity) -> proto::ConsumedCapacity {
+    let units = capacity.capacity_units.as_f64();
     proto::ConsumedCapacity {
         table_name: capacity.table_name,
-        capacity_units: capacity.capacity_units.as_f64(),
+        capacity_units: units,
         table_capacity_units: capacity.table.map(|units| units.as_f64()),
+        read_capacity_units: (capacity.kind == Some(UnitKind::Read)).then_some(units),
+        write_capacity_units: (capacity.kind == Some(UnitKind::Write)).then_some(units),
         local_secondary_indexes: index_parts(capacity.local),
         global_secondary_indexes: index_parts(capacity.global),
     }

@@ -74,6 +74,8 @@ data_service! {
     batch_write_item BatchWriteItem(BatchWriteItemRequest) -> BatchWriteItemResponse;
     execute_statement ExecuteStatement(ExecuteStatementRequest) -> ExecuteStatementResponse;
     batch_execute_statement BatchExecuteStatement(BatchExecuteStatementRequest) -> BatchExecuteStatementResponse;
+    transact_get_items TransactGetItems(TransactGetItemsRequest) -> TransactGetItemsResponse;
+    transact_write_items TransactWriteItems(TransactWriteItemsRequest) -> TransactWriteItemsResponse;
     create_table CreateTable(CreateTableRequest) -> CreateTableResponse;
     describe_table DescribeTable(DescribeTableRequest) -> DescribeTableResponse;
     list_tables ListTables(ListTablesRequest) -> ListTablesResponse;
@@ -136,7 +138,7 @@ mod tests {
     #[test]
     fn paths_name_operations() {
         assert_eq!(operation_of("/trilith.data.v1.Data/GetItem"), Some("GetItem"));
-        assert_eq!(operation_of("/trilith.data.v1.Data/TransactWriteItems"), None);
+        assert_eq!(operation_of("/trilith.data.v1.Data/NoSuchCall"), None);
         assert_eq!(operation_of(""), None);
     }
 }

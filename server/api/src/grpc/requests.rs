@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use trilith_domain::OpError;
 use trilith_domain::ops::batch_execute_statement::StatementInput;
+use trilith_domain::ops::transact_get_items::{GetInput, TransactGetItemInput};
+use trilith_domain::ops::transact_write_items::{ActionInput, TransactWriteItemInput};
 use trilith_domain::ops::types::{
     AttributeDefinition, IndexInput, IndexUpdateInput, KeySchemaElement, KeysAndAttributes, NotBuilt,
     OnDemandThroughput, Projection, TableInput, Tag, ThroughputInput, ValueFault, WarmThroughputInput,
@@ -27,7 +29,8 @@ use trilith_domain::ops::{
     ListExportsInput, ListGlobalTables, ListGlobalTablesInput, ListImports, ListImportsInput, ListStreams,
     ListStreamsInput, ListTables, ListTablesInput, ListTagsOfResource, ListTagsOfResourceInput, Op, PutItem,
     PutItemInput, Query, QueryInput, Scan, ScanInput, ShardFilterInput, TagResource, TagResourceInput,
-    UntagResource, UntagResourceInput, UpdateItem, UpdateItemInput, UpdateTable, UpdateTableInput,
+    TransactGetItems, TransactGetItemsInput, TransactWriteItems, TransactWriteItemsInput, UntagResource,
+    UntagResourceInput, UpdateItem, UpdateItemInput, UpdateTable, UpdateTableInput,
 };
 use trilith_proto::data::v1 as proto;
 use trilith_values::AttributeValue;
@@ -461,6 +464,78 @@ impl Ask for proto::BatchExecuteStatementRequest {
             return_consumed_capacity: consumed(self.return_consumed_capacity),
         };
         BatchExecuteStatement::parse(input).map(Op::BatchExecuteStatement)
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------- transactions
+
+/// One element of `TransactItems`. An element without an action is the service's to refuse.
+fn transact_write(values: &mut Values, sent: proto::TransactWriteItem) -> TransactWriteItemInput {
+    use proto::transact_write_item::Action;
+    let mut input = ActionInput {
+        table_name: required(sent.table_name),
+        update_expression: sent.update_expression,
+        condition_expression: sent.condition_expression,
+        expression_attribute_names: map(sent.expression_attribute_names),
+        expression_attribute_values: values.expression_values(sent.expression_attribute_values),
+        return_values_on_condition_check_failure: on_failure(sent.return_values_on_condition_check_failure),
+        ..ActionInput::default()
+    };
+    let item = TransactWriteItemInput::default();
+    match sent.action {
+        Some(Action::PutItem(whole)) => {
+            input.item = values.item(Some(whole));
+            TransactWriteItemInput { put: Some(input), ..item }
+        }
+        Some(Action::UpdateKey(key)) => {
+            input.key = values.item(Some(key));
+            TransactWriteItemInput { update: Some(input), ..item }
+        }
+        Some(Action::DeleteKey(key)) => {
+            input.key = values.item(Some(key));
+            TransactWriteItemInput { delete: Some(input), ..item }
+        }
+        Some(Action::CheckKey(key)) => {
+            input.key = values.item(Some(key));
+            TransactWriteItemInput { condition_check: Some(input), ..item }
+        }
+        None => item,
+    }
+}
+
+impl Ask for proto::TransactGetItemsRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let mut values = Values::default();
+        let items = self.transact_items.into_iter().map(|sent| {
+            let get = GetInput {
+                table_name: required(sent.table_name),
+                key: values.item(sent.key),
+                projection_expression: sent.projection_expression,
+                expression_attribute_names: map(sent.expression_attribute_names),
+            };
+            TransactGetItemInput { get: Some(get) }
+        });
+        let input = TransactGetItemsInput {
+            transact_items: list(items.collect()),
+            return_consumed_capacity: consumed(self.return_consumed_capacity),
+            value_fault: values.fault(),
+        };
+        TransactGetItems::parse(input).map(Op::TransactGetItems)
+    }
+}
+
+impl Ask for proto::TransactWriteItemsRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let mut values = Values::default();
+        let items = self.transact_items.into_iter().map(|item| transact_write(&mut values, item)).collect();
+        let input = TransactWriteItemsInput {
+            transact_items: list(items),
+            return_consumed_capacity: consumed(self.return_consumed_capacity),
+            return_item_collection_metrics: metrics(self.return_item_collection_metrics),
+            client_request_token: self.client_request_token,
+            value_fault: values.fault(),
+        };
+        TransactWriteItems::parse(input).map(Op::TransactWriteItems)
     }
 }
 

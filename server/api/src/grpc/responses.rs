@@ -102,6 +102,17 @@ answers! {
         responses: batch.responses.into_iter().map(statement).collect(),
         consumed_capacity: batch.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
     };
+    TransactGetItemsResponse: TransactGetItems(got) => Self {
+        responses: got
+            .responses
+            .into_iter()
+            .map(|item| proto::TransactGetResponse { item: item.map(item_out) })
+            .collect(),
+        consumed_capacity: got.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
+    };
+    TransactWriteItemsResponse: TransactWriteItems(written) => Self {
+        consumed_capacity: written.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
+    };
     TagResourceResponse: TagResource => Self {};
     UntagResourceResponse: UntagResource => Self {};
     ListTagsOfResourceResponse: ListTagsOfResource(list) => Self {

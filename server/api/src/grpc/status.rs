@@ -1,8 +1,8 @@
 //! What an [`OpError`] is over gRPC: a status code, the service's text, and details in google.rpc's error model.
 //!
 //! The details begin with an `ErrorInfo`: its reason is the exception's name as SDKs know it, its domain [`DOMAIN`]. A
-//! failed condition that is to return the item adds a `trilith.data.v1.ConditionalCheckFailed`; an error that a retry
-//! may cure adds a `RetryInfo`.
+//! failed condition that is to return the item adds a `trilith.data.v1.ConditionalCheckFailed`, a cancelled transaction
+//! its reasons (`trilith.data.v1.TransactionCanceled`); an error that a retry may cure adds a `RetryInfo`.
 //!
 //! A status travels in HTTP/2 headers, and a client that gets more of those than it takes (8 KB in many) resets the
 //! call. So text and details are bounded: an item that does not fit is left out and counted, never a broken answer.
@@ -18,7 +18,8 @@ use prost_types::{Any, Duration};
 use tonic::{Code, Status};
 use tonic_types::pb;
 use trilith_domain::OpError;
-use trilith_proto::data::v1::ConditionalCheckFailed;
+use trilith_domain::error::CancellationReason;
+use trilith_proto::data::v1::{self as proto, ConditionalCheckFailed, TransactionCanceled};
 
 use super::convert;
 
@@ -51,8 +52,11 @@ pub fn code(error: &OpError) -> Code {
         OpError::LimitExceeded(_) | OpError::ThroughputExceeded(_) | OpError::Throttling(_) => {
             Code::ResourceExhausted
         }
-        OpError::TransactionConflict(_) => Code::Aborted,
         OpError::CollectionTooLarge(_) => Code::ResourceExhausted,
+        OpError::TransactionConflict(_)
+        | OpError::TransactionCanceled(_)
+        | OpError::TransactionInProgress => Code::Aborted,
+        OpError::IdempotentParameterMismatch => Code::InvalidArgument,
         OpError::UnknownOperation => Code::Unimplemented,
         OpError::Internal(_) => Code::Internal,
         OpError::Unavailable(_) => Code::Unavailable,
@@ -66,6 +70,7 @@ fn may_retry(error: &OpError) -> bool {
         OpError::ThroughputExceeded(_)
             | OpError::Throttling(_)
             | OpError::TransactionConflict(_)
+            | OpError::TransactionInProgress
             | OpError::Unavailable(_)
     )
 }
@@ -80,14 +85,24 @@ pub fn status(error: OpError, details_max: usize) -> Status {
     };
     let (code, may_retry) = (code(&error), may_retry(&error));
     let mut rest = Vec::new();
-    if let OpError::ConditionalCheckFailed { item: Some(item) } = error {
-        let item = ConditionalCheckFailed { item: Some(convert::item_out(item)) };
-        let bytes = item.encoded_len();
-        if bytes <= details_max {
-            rest.push(any("trilith.data.v1.ConditionalCheckFailed", &item));
-        } else {
-            info.metadata.insert(OMITTED_METADATA.to_owned(), bytes.to_string());
+    match error {
+        OpError::ConditionalCheckFailed { item: Some(item) } => {
+            let item = ConditionalCheckFailed { item: Some(convert::item_out(item)) };
+            let bytes = item.encoded_len();
+            if bytes <= details_max {
+                rest.push(any("trilith.data.v1.ConditionalCheckFailed", &item));
+            } else {
+                info.metadata.insert(OMITTED_METADATA.to_owned(), bytes.to_string());
+            }
         }
+        OpError::TransactionCanceled(cancellation) => {
+            let (detail, omitted) = cancelled(cancellation.reasons, details_max);
+            if omitted > 0 {
+                info.metadata.insert(OMITTED_METADATA.to_owned(), omitted.to_string());
+            }
+            rest.push(any("trilith.data.v1.TransactionCanceled", &detail));
+        }
+        _ => {}
     }
     if may_retry {
         let retry_delay = Some(Duration { seconds: 0, nanos: RETRY_DELAY_NANOS });
@@ -95,6 +110,29 @@ pub fn status(error: OpError, details_max: usize) -> Status {
     }
     let details = std::iter::once(any("google.rpc.ErrorInfo", &info)).chain(rest).collect();
     with_details(code, message, details)
+}
+
+/// The reasons of a cancelled transaction, and how many bytes of them were left out: items first, from the last one on,
+/// then reasons.
+fn cancelled(reasons: Vec<CancellationReason>, details_max: usize) -> (TransactionCanceled, usize) {
+    let reason = |reason: CancellationReason| proto::CancellationReason {
+        code: reason.code.to_owned(),
+        message: reason.message.map(|text| shortened(&text)),
+        item: reason.item.map(convert::item_out),
+    };
+    let mut detail = TransactionCanceled { reasons: reasons.into_iter().map(reason).collect() };
+    let whole = detail.encoded_len();
+    for at in (0..detail.reasons.len()).rev() {
+        if detail.encoded_len() <= details_max {
+            break;
+        }
+        detail.reasons[at].item = None;
+    }
+    while detail.encoded_len() > details_max {
+        detail.reasons.pop();
+    }
+    let omitted = whole - detail.encoded_len();
+    (detail, omitted)
 }
 
 /// A status that no [`OpError`] stands for, with an `ErrorInfo` of this reason.
@@ -156,6 +194,9 @@ mod tests {
             (OpError::ResourceInUse(text()), Code::FailedPrecondition, false),
             (OpError::LimitExceeded(text()), Code::ResourceExhausted, false),
             (OpError::TransactionConflict(text()), Code::Aborted, true),
+            (OpError::TransactionInProgress, Code::Aborted, true),
+            (OpError::IdempotentParameterMismatch, Code::InvalidArgument, false),
+            (OpError::cancelled(vec![CancellationReason::none()]), Code::Aborted, false),
             (OpError::ThroughputExceeded(text()), Code::ResourceExhausted, true),
             (OpError::Throttling(text()), Code::ResourceExhausted, true),
             (OpError::UnknownOperation, Code::Unimplemented, false),
@@ -197,6 +238,23 @@ mod tests {
         let info = big.get_details_error_info().expect("an ErrorInfo");
         assert!(info.metadata[OMITTED_METADATA].parse::<usize>().expect("a number") > 5000);
         assert!(item_detail(&status(failed(5000), 8192)).is_some());
+    }
+
+    #[test]
+    fn a_cancelled_transaction_carries_the_reasons_that_fit() {
+        let item = Item::from([("a".to_owned(), AttributeValue::S("x".repeat(1000)))]);
+        let failed = CancellationReason {
+            code: "ConditionalCheckFailed",
+            message: Some("The conditional request failed".to_owned()),
+            item: Some(item),
+        };
+        let reasons = vec![failed.clone(), CancellationReason::none(), failed];
+        let (all, omitted) = cancelled(reasons.clone(), 4096);
+        assert_eq!((all.reasons.len(), omitted), (3, 0));
+        let (some, omitted) = cancelled(reasons.clone(), 1500);
+        assert!(omitted >= 1000 && some.reasons[0].item.is_some() && some.reasons[2].item.is_none());
+        let (few, _) = cancelled(reasons, 10);
+        assert!(few.encoded_len() <= 10);
     }
 
     #[test]

@@ -312,7 +312,7 @@ async fn what_is_no_request_gets_the_services_own_error() {
     let not_utf8 = [0x0a, 2, 0xc3, 0x28];
     let status = raw(channel.clone(), PUT, not_utf8.to_vec()).await;
     assert_eq!(reason(&status), "SerializationException");
-    let status = raw(channel.clone(), "/trilith.data.v1.Data/TransactWriteItems", Bytes::new()).await;
+    let status = raw(channel.clone(), "/trilith.data.v1.Data/NoSuchCall", Bytes::new()).await;
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "UnknownOperationException"));
     let status = raw(channel, PUT, vec![0; (16 << 20) + 1]).await;
     assert_eq!(

@@ -8,9 +8,10 @@ use std::borrow::Cow;
 
 use hyper::StatusCode;
 use trilith_domain::OpError;
+use trilith_domain::error::{Cancellation, CancellationReason};
 use trilith_values::Item;
 
-use super::write::Writer;
+use super::write::{ToJson, Writer};
 
 /// Namespace of errors of the service's model.
 const MODEL: &str = "com.amazonaws.dynamodb.v20120810";
@@ -31,11 +32,21 @@ pub struct Failure {
     /// The text; empty for errors that have none.
     pub message: Cow<'static, str>,
     item: Option<Item>,
+    cancellation: Option<Box<Cancellation>>,
 }
 
 impl Failure {
     fn framework(status: StatusCode, name: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, namespace: FRAMEWORK, name, member: "Message", message: message.into(), item: None }
+        let (item, cancellation) = (None, None);
+        Self {
+            status,
+            namespace: FRAMEWORK,
+            name,
+            member: "Message",
+            message: message.into(),
+            item,
+            cancellation,
+        }
     }
 
     /// The body is over the limit: 413.
@@ -91,6 +102,9 @@ impl Failure {
                 out.member(self.member, &*self.message);
             }
             out.optional("Item", self.item.as_ref());
+            if let Some(cancellation) = &self.cancellation {
+                out.member("CancellationReasons", &cancellation.reasons);
+            }
         });
         out.into_bytes()
     }
@@ -104,15 +118,32 @@ impl From<OpError> for Failure {
             OpError::Serialization(_) | OpError::UnknownOperation | OpError::Unavailable(_) => {
                 (FRAMEWORK, "Message")
             }
+            // The model spells it so in the errors of transactions (contract 13).
+            OpError::TransactionCanceled(_)
+            | OpError::TransactionInProgress
+            | OpError::IdempotentParameterMismatch => (MODEL, "Message"),
             _ => (MODEL, "message"),
         };
-        let (message, item) = match error {
-            OpError::ConditionalCheckFailed { item } => {
-                (Cow::Borrowed("The conditional request failed"), item)
-            }
-            other => (Cow::Owned(other.message().to_owned()), None),
+        let message = match &error {
+            OpError::ConditionalCheckFailed { .. } => Cow::Borrowed("The conditional request failed"),
+            other => Cow::Owned(other.message().to_owned()),
         };
-        Self { status: status(name), namespace, name, member, message, item }
+        let (item, cancellation) = match error {
+            OpError::ConditionalCheckFailed { item } => (item, None),
+            OpError::TransactionCanceled(cancellation) => (None, Some(cancellation)),
+            _ => (None, None),
+        };
+        Self { status: status(name), namespace, name, member, message, item, cancellation }
+    }
+}
+
+impl ToJson for CancellationReason {
+    fn to_json(&self, out: &mut Writer) {
+        out.object(|out| {
+            out.member("Code", self.code);
+            out.optional("Message", self.message.as_ref());
+            out.optional("Item", self.item.as_ref());
+        });
     }
 }
 

@@ -19,7 +19,7 @@ use trilith_domain::ops::{
     DescribeStream, DescribeTable, DescribeTableReplicaAutoScaling, DescribeTimeToLive, ExecuteStatement,
     GetItem, GetResourcePolicy, ListBackups, ListBulkOperations, ListContributorInsights, ListExports,
     ListGlobalTables, ListImports, ListStreams, ListTables, ListTagsOfResource, Op, PutItem, Query, Scan,
-    TagResource, UntagResource, UpdateItem, UpdateTable,
+    TagResource, TransactGetItems, TransactWriteItems, UntagResource, UpdateItem, UpdateTable,
 };
 
 use crate::json::ops::Nothing;
@@ -112,6 +112,8 @@ static OPERATIONS: &[Operation] = &[
         ExecuteStatement::parse(read(body)?).map(|op| Op::ExecuteStatement(Box::new(op)))
     }),
     row!(BatchExecuteStatement, DynamoDb, Write),
+    row!(TransactGetItems, DynamoDb, Read),
+    row!(TransactWriteItems, DynamoDb, Write),
     row!(CreateTable, DynamoDb, Control, |body, _| {
         CreateTable::parse(read(body)?).map(|op| Op::CreateTable(Box::new(op)))
     }),
@@ -178,7 +180,7 @@ mod tests {
             "DynamoDB_20111205.GetItem",
             "DynamoDB_20120810.ListStreams",
             "DynamoDBStreams_20120810.GetItem",
-            "DynamoDB_20120810.TransactWriteItems",
+            "DynamoDB_20120810.SearchVectors",
         ] {
             assert!(find(target).is_none(), "{target}");
         }

@@ -46,7 +46,7 @@ impl Model {
                 let old = match &write.action {
                     Action::Put(item) => self.items.insert(place.clone(), item.clone()),
                     Action::Delete => self.items.remove(&place),
-                    Action::Update(_) => panic!("the entries have no updates"),
+                    Action::Update(_) | Action::Check => panic!("the entries have neither"),
                 };
                 let (old_size, new_size) = (size(old.as_ref()), size(self.items.get(&place)));
                 ReplyBody::Written(Written { attributes: old, old_size, new_size })
@@ -68,7 +68,11 @@ impl Model {
             | CommandBody::Catalog(_)
             | CommandBody::IndexApply(_)
             | CommandBody::OutboxTrim(_)
-            | CommandBody::Backfill(_) => {
+            | CommandBody::Backfill(_)
+            | CommandBody::TransactWrite(_)
+            | CommandBody::Prepare(_)
+            | CommandBody::Finish(_)
+            | CommandBody::Ledger { .. } => {
                 panic!("the entries have none of these")
             }
         }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use borsh::{BorshDeserialize, BorshSerialize};
 use trilith_values::{
     AttributeValue, CommandId, Item, KeyValue, NodeId, Number, ReplicaId, SchemaVersion, ShardId, TableId,
+    TransactionId,
 };
 
 use crate::catalog::{
@@ -22,11 +23,14 @@ use crate::codec;
 use crate::explain::hex;
 use crate::expr::RangeTest;
 use crate::item::{ItemHeader, ItemKey, StoredItem, seal_item};
-use crate::machine::{
-    Action, Batch, Command, CommandBody, MachineRow, PoisonRow, Reply, ReplyBody, ReturnValues, Write,
-    Written,
+use crate::machine::ledger::{
+    AgingRow, Decision, LedgerCommand, LedgerReply, LedgerRow, Token, TokenRow, TokenState,
 };
-use crate::read::{GetPlan, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan};
+use crate::machine::{
+    Action, Batch, Command, CommandBody, Finish, IntentRow, MachineRow, PartVerdict, PoisonRow, Prepare,
+    PreparedRow, Reply, ReplyBody, ReturnValues, Sizes, TransactWrite, Write, Written,
+};
+use crate::read::{GetPlan, GotAt, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan, TransactionsPage};
 use crate::schema::{HashInterval, Span, TableSchema};
 use crate::testing::{condition, item, key, n, projection, s, schema, update};
 use crate::time::Stamp;
@@ -260,6 +264,98 @@ fn batches() {
     bodies.extend(catalog_commands().into_iter().map(CommandBody::Catalog));
     let commands = (1..).zip(bodies).map(|(id, body)| Command { id: CommandId(id), body }).collect();
     check_message("batch", &Batch { leader_stamp: Stamp(1_000_000), commands });
+}
+
+#[test]
+fn transactions() {
+    let schema = schema(7, true);
+    let writes = vec![
+        write(Action::Put(whole_item(&schema, &key(&schema, "a", -3)))),
+        Write { condition: Some(condition("attribute_exists(pk)", &[])), ..write(Action::Check) },
+    ];
+    let id = TransactionId(9);
+    let shard = ShardId(2);
+    let token = Token { shard, account: 7, token: "again".to_owned(), digest: 5 };
+    let keys = vec![(schema.table, key(&schema, "a", -3))];
+    let (participants, sizes) = (vec![ShardId(1), shard], vec![63]);
+    let ledger = [
+        LedgerCommand::Claim { token: token.clone(), transaction: None },
+        LedgerCommand::Claim { token: token.clone(), transaction: Some(id) },
+        LedgerCommand::Decide {
+            transaction: id,
+            participants: participants.clone(),
+            until: Stamp(8),
+            token: Some(token.clone()),
+            sizes: sizes.clone(),
+        },
+        LedgerCommand::Resolve { transaction: id },
+        LedgerCommand::Release { token: token.clone(), transaction: id },
+        LedgerCommand::Forget { transactions: vec![id] },
+        LedgerCommand::Trim { tokens: vec![(Stamp(3), 7, "again".to_owned())] },
+    ];
+    let mut bodies = vec![
+        CommandBody::TransactWrite(TransactWrite { writes: writes.clone(), token: None, shard }),
+        CommandBody::TransactWrite(TransactWrite { writes: writes.clone(), token: Some(token), shard }),
+        CommandBody::Prepare(Prepare { transaction: id, ledger: shard, writes }),
+        CommandBody::Finish(Finish { transaction: id, keys: keys.clone(), commit: true }),
+    ];
+    bodies.extend(ledger.map(|command| CommandBody::Ledger { shard, command }));
+    let commands = (1..).zip(bodies).map(|(id, body)| Command { id: CommandId(id), body }).collect();
+    check_message("batch-transactions", &Batch { leader_stamp: Stamp(1_000_000), commands });
+
+    let around = Sizes { old: 3, new: 63 };
+    let verdicts = vec![
+        PartVerdict::Fine(around),
+        PartVerdict::ConditionFailed { item: None },
+        PartVerdict::ConditionFailed { item: Some(every_type()) },
+        PartVerdict::Invalid("no".to_owned()),
+        PartVerdict::Conflict,
+        PartVerdict::CollectionFull,
+    ];
+    let ledger = [
+        LedgerReply::Claimed,
+        LedgerReply::Mismatch,
+        LedgerReply::InProgress,
+        LedgerReply::Replayed(vec![63]),
+        LedgerReply::Decided(Decision::Commit),
+        LedgerReply::Decided(Decision::Abort),
+        LedgerReply::Done,
+    ];
+    let bodies = [
+        ReplyBody::TransactWritten(vec![around]),
+        ReplyBody::Cancelled(verdicts),
+        ReplyBody::Prepared(vec![around]),
+        ReplyBody::Finished,
+        ReplyBody::Conflict,
+    ];
+    let bodies = bodies.into_iter().chain(ledger.map(ReplyBody::Ledger));
+    let replies: Vec<Reply> =
+        (1..).zip(bodies).map(|(stamp, body)| Reply { stamp: Stamp(stamp), body }).collect();
+    check_message("replies-transactions", &replies);
+
+    check_row("prepared", &PreparedRow { ledger: shard, since: Stamp(4), keys });
+    check_row("intent", &IntentRow { transaction: id, changes: true, after: Some(every_type()) });
+    check_row("ledger", &LedgerRow { decision: Decision::Commit, participants, at: Stamp(4) });
+    let states = [TokenState::OneShard, TokenState::Open(id), TokenState::Free, TokenState::Done(sizes)];
+    for (name, state) in ["token-one-shard", "token-open", "token-free", "token-done"].into_iter().zip(states)
+    {
+        check_row(name, &TokenRow { digest: 5, at: Stamp(4), state });
+    }
+    check_row("aging", &AgingRow { account: 7, token: "again".to_owned() });
+    check_row("last-removal", &Stamp(4));
+
+    let got = GotAt { item: Some(every_type()), size: 63, version: Stamp(4), locked: true };
+    let page = TransactionsPage {
+        prepared: vec![(id, PreparedRow { ledger: shard, since: Stamp(4), keys: Vec::new() })],
+        decided: vec![(id, LedgerRow { decision: Decision::Abort, participants: Vec::new(), at: Stamp(4) })],
+        aged: vec![(Stamp(3), 7, "again".to_owned())],
+    };
+    let get =
+        GetPlan { table: schema.table, schema: schema.version, key: key(&schema, "a", -3), projection: None };
+    let plans = vec![Plan::TransactGet { shard, gets: vec![get] }, Plan::Transactions { shard, limit: 3 }];
+    check_message("plans-transactions", &plans);
+    let replies = vec![ReadReply::TransactGot(vec![got]), ReadReply::Transactions(Box::new(page))];
+    check_message("read-replies-transactions", &replies);
 }
 
 #[test]

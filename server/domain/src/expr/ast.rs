@@ -117,6 +117,13 @@ pub struct Update {
     pub(crate) actions: Vec<Action>,
 }
 
+impl Update {
+    /// Size of the values that the request brought, in the service's accounting (bytes).
+    pub fn literal_bytes(&self) -> usize {
+        self.literals.iter().map(trilith_values::size::value_size).sum()
+    }
+}
+
 /// One change at one place.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub enum Action {

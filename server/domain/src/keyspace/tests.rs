@@ -34,6 +34,16 @@ fn any_key() -> impl Strategy<Value = Key> {
             .prop_map(|(index, hash, values)| Key::GlobalIndex { index: TableId(index), hash, values }),
         (shard.clone(), id).prop_map(|(shard, stamp)| Key::Owed(shard, Stamp(stamp))),
         shard.clone().prop_map(Key::Outbox),
+        any_item_key().prop_map(|(table, key)| Key::Intent(table, key)),
+        shard.clone().prop_map(Key::LastRemoval),
+        (shard.clone(), any::<u128>()).prop_map(|(shard, id)| Key::Prepared(shard, TransactionId(id))),
+        (shard.clone(), any::<u128>()).prop_map(|(shard, id)| Key::Ledger(shard, TransactionId(id))),
+        (shard.clone(), id.clone(), "[a-z.]{0,6}").prop_map(|(shard, account, token)| Key::Token {
+            shard,
+            account,
+            token
+        }),
+        (shard.clone(), id.clone()).prop_map(|(shard, stamp)| Key::Aging(shard, Stamp(stamp))),
         shard.clone().prop_map(Key::Applied),
         shard.clone().prop_map(Key::Machine),
         (shard.clone(), id).prop_map(|(shard, table)| Key::Span(shard, TableId(table))),
@@ -51,7 +61,7 @@ fn any_key() -> impl Strategy<Value = Key> {
 /// The prefixes that a key falls under, whole: every list of keys that something scans.
 fn prefixes_of(key: &Key) -> Vec<Prefix> {
     match key {
-        Key::Item(table, key) | Key::LocalIndex { table, key, .. } => {
+        Key::Item(table, key) | Key::Intent(table, key) | Key::LocalIndex { table, key, .. } => {
             vec![Prefix::Table(*table), Prefix::Partition(*table, key.hash, key.partition.clone())]
         }
         Key::Collection { table, hash, partition } => {
@@ -59,7 +69,12 @@ fn prefixes_of(key: &Key) -> Vec<Prefix> {
         }
         Key::GlobalIndex { index, .. } => vec![Prefix::Table(*index)],
         Key::Owed(shard, _) | Key::Outbox(shard) => vec![Prefix::Shard(*shard)],
-        Key::Applied(shard) | Key::Machine(shard) => vec![Prefix::Shard(*shard)],
+        Key::Prepared(shard, _) => vec![Prefix::Shard(*shard), Prefix::Prepared(*shard)],
+        Key::Ledger(shard, _) => vec![Prefix::Shard(*shard), Prefix::Ledger(*shard)],
+        Key::Aging(shard, _) => vec![Prefix::Shard(*shard), Prefix::Aging(*shard)],
+        Key::Applied(shard) | Key::Machine(shard) | Key::LastRemoval(shard) | Key::Token { shard, .. } => {
+            vec![Prefix::Shard(*shard)]
+        }
         Key::Span(shard, _) => vec![Prefix::Shard(*shard), Prefix::Spans(*shard)],
         Key::Poison { shard, .. } => vec![Prefix::Shard(*shard), Prefix::Poisons(*shard)],
         Key::Cluster | Key::Counters => vec![Prefix::Shard(CATALOG_SHARD)],

@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 
 use super::change::{Change, Effects, Outcome};
-use super::command::{Batch, Command, CommandBody};
+use super::command::{Batch, Command, CommandBody, Write};
 use super::reply::{Reply, ReplyBody};
 use super::state::{PoisonRow, ShardState};
 use super::working::{Prefetched, Working};
-use super::{index, item_write, outbox, spans};
+use super::{index, item_write, ledger, outbox, spans, transaction};
 use crate::catalog;
 use crate::codec::{self, CorruptValue};
 use crate::explain;
@@ -38,9 +38,16 @@ pub struct At {
 /// The keys that a command needs. It never reads another.
 pub fn reads(command: &Command) -> Vec<(Family, Bytes)> {
     match &command.body {
-        CommandBody::Write(write) => {
-            vec![(Family::Items, item_key(write.table, &write.key)), index::reads(write.table, &write.key)]
+        CommandBody::Write(write) => reads_of_write(write).into(),
+        CommandBody::TransactWrite(transaction) => {
+            let mut keys: Vec<_> = transaction.writes.iter().flat_map(reads_of_write).collect();
+            let tokens = transaction.token.iter();
+            keys.extend(tokens.map(|token| (Family::Meta, token.key(transaction.shard).encode())));
+            keys
         }
+        CommandBody::Prepare(prepare) => prepare.writes.iter().flat_map(reads_of_write).collect(),
+        CommandBody::Finish(finish) => transaction::reads_to_finish(finish),
+        CommandBody::Ledger { shard, command } => ledger::reads(*shard, command),
         CommandBody::IndexApply(apply) => outbox::reads(apply).collect(),
         CommandBody::Backfill(backfill) => outbox::backfill_reads(backfill).collect(),
         CommandBody::SpanOpen { .. }
@@ -51,6 +58,10 @@ pub fn reads(command: &Command) -> Vec<(Family, Bytes)> {
         | CommandBody::OutboxTrim(_)
         | CommandBody::PlantedPanic => Vec::new(),
     }
+}
+
+fn reads_of_write(write: &Write) -> [(Family, Bytes); 2] {
+    [(Family::Items, item_key(write.table, &write.key)), index::reads(write.table, &write.key)]
 }
 
 /// The keys that the commands of an entry need, each once.
@@ -149,6 +160,13 @@ fn run(
 ) -> Result<Outcome, CorruptValue> {
     Ok(match &command.body {
         CommandBody::Write(write) => return item_write::write(state, working, write, stamp),
+        CommandBody::TransactWrite(writes) => {
+            return transaction::write_all(state, working, writes, stamp);
+        }
+        CommandBody::Prepare(prepare) => return transaction::prepare(state, working, prepare, stamp),
+        CommandBody::Finish(finish) => return transaction::finish(state, working, finish, stamp),
+        CommandBody::Ledger { shard, .. } if *shard != state.shard() => Outcome::reply(ReplyBody::NotMine),
+        CommandBody::Ledger { shard, command } => return ledger::run(working, *shard, command, stamp),
         CommandBody::SpanOpen { schema, interval } => spans::open(state, schema, interval),
         CommandBody::SpanAlter { schema } => spans::alter(state, schema),
         CommandBody::SpanDrop { table } => spans::drop(state, *table),

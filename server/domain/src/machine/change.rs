@@ -4,13 +4,14 @@
 //! and to the rows at once, so that neither can run ahead of the other; and what is made goes into the state's hash.
 
 use bytes::Bytes;
-use trilith_values::{CommandId, TableId};
+use trilith_values::{CommandId, TableId, TransactionId};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::index;
 use super::outbox::{self, OwedRow};
 use super::reply::ReplyBody;
 use super::state::ShardState;
+use super::transaction::PreparedRow;
 use super::working::Working;
 use crate::catalog;
 use crate::codec::{self, CorruptValue};
@@ -100,6 +101,8 @@ pub(super) enum Change {
     Owe(Vec<OwedRow>),
     /// Removes rows from the outbox: stamps, and the bytes of each.
     Paid(Vec<(Stamp, u64)>),
+    /// Sets or removes a prepared transaction.
+    Prepared(TransactionId, Option<Box<PreparedRow>>),
 }
 
 impl ShardState {
@@ -165,7 +168,13 @@ impl ShardState {
                 let row = (bytes > 0).then(|| codec::seal_row(&bytes));
                 hasher.set(working, Family::LocalIndex, key, row);
             }
-            Change::Row { family, key, value } => hasher.set(working, family, key, value),
+            Change::Row { family, key, value } => {
+                if family == Family::Items && value.is_none() {
+                    self.last_removal = self.row.last_stamp;
+                    working.touch_removal();
+                }
+                hasher.set(working, family, key, value);
+            }
             Change::Range { family, start, end } => {
                 hasher.feed(b'r', &[family.name().as_bytes(), &start, &end]);
                 working.remove_range(family, start, end);
@@ -187,6 +196,10 @@ impl ShardState {
                 hasher.feed(b'g', &[&table.0.to_le_bytes()]);
                 self.spans.remove(&table);
                 working.touch_span(table);
+            }
+            Change::Prepared(transaction, row) => {
+                let key = self.set_prepared(transaction, row.as_deref()).encode();
+                hasher.set(working, Family::Meta, key, row.as_deref().map(codec::seal_row));
             }
             Change::Catalog(change) => {
                 for (key, value) in self.catalog.make(change) {
@@ -216,6 +229,10 @@ impl ShardState {
         if working.take_touched_outbox() {
             let row = codec::seal_row(&self.outbox);
             working.set(Family::Meta, Key::Outbox(self.shard()).encode(), Some(row));
+        }
+        if working.take_touched_removal() {
+            let key = Key::LastRemoval(self.shard()).encode();
+            working.set(Family::Meta, key, Some(codec::seal_row(&self.last_removal)));
         }
         let (key, value) = self.machine_row();
         working.set(Family::Meta, key, Some(value));

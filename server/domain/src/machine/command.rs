@@ -3,7 +3,9 @@
 //! A command never scans: it names every key it needs ([`reads`](crate::machine)), and walking keys is a worker's job.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use trilith_values::{CommandId, Item, SchemaVersion, TableId};
+use trilith_values::{CommandId, Item, SchemaVersion, ShardId, TableId, TransactionId};
+
+use super::ledger::{LedgerCommand, Token};
 
 use super::outbox::{Backfill, IndexApply};
 use crate::catalog::CatalogCommand;
@@ -63,9 +65,42 @@ pub enum CommandBody {
     OutboxTrim(Vec<(Stamp, u64)>),
     /// Owes a new global index the entries of items that were there before it. Idempotent.
     Backfill(Backfill),
+    /// Changes several items, all of them or none.
+    TransactWrite(TransactWrite),
+    /// Locks the items of one shard's part of a transaction.
+    Prepare(Prepare),
+    /// Brings a prepared part to its end.
+    Finish(Finish),
+    /// Changes a shard's ledger of transactions.
+    Ledger {
+        /// Which shard's; any other answers that it is not its own.
+        shard: ShardId,
+        /// How.
+        command: LedgerCommand,
+    },
 }
 
 impl CommandBody {
+    /// How many items it may write, for counting.
+    pub fn writes(&self) -> usize {
+        match self {
+            Self::Write(_) => 1,
+            Self::TransactWrite(transaction) => transaction.writes.len(),
+            Self::Finish(finish) if finish.commit => finish.keys.len(),
+            Self::SpanOpen { .. }
+            | Self::SpanAlter { .. }
+            | Self::SpanDrop { .. }
+            | Self::Catalog(_)
+            | Self::PlantedPanic
+            | Self::IndexApply(_)
+            | Self::OutboxTrim(_)
+            | Self::Backfill(_)
+            | Self::Prepare(_)
+            | Self::Finish(_)
+            | Self::Ledger { .. } => 0,
+        }
+    }
+
     /// Whether it must be alone in its log entry: a proposer that batches puts it into an entry of its own.
     pub fn stands_alone(&self) -> bool {
         match self {
@@ -78,6 +113,7 @@ impl CommandBody {
             | Self::IndexApply(_)
             | Self::OutboxTrim(_)
             | Self::Backfill(_) => false,
+            Self::TransactWrite(_) | Self::Prepare(_) | Self::Finish(_) | Self::Ledger { .. } => false,
         }
     }
 }
@@ -110,6 +146,8 @@ pub enum Action {
     Delete,
     /// Evaluates an update against the old item, or against the bare key where there is none.
     Update(Update),
+    /// Changes nothing: the condition alone decides. A part of transactions only.
+    Check,
 }
 
 impl Action {
@@ -119,8 +157,42 @@ impl Action {
             Self::Put(_) => "put",
             Self::Delete => "delete",
             Self::Update(_) => "update",
+            Self::Check => "check",
         }
     }
+}
+
+/// Writes of one transaction, all of whose items this shard owns.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct TransactWrite {
+    /// The writes, of distinct items. Images are not asked for. Never empty.
+    pub writes: Vec<Write>,
+    /// The client's token, under which the shard keeps what became of it.
+    pub token: Option<Token>,
+    /// The shard it is meant for: another has no row of the token.
+    pub shard: ShardId,
+}
+
+/// One shard's part of a transaction across shards.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Prepare {
+    /// Chosen by the coordinator, and never again.
+    pub transaction: TransactionId,
+    /// The shard on which it is decided.
+    pub ledger: ShardId,
+    /// The writes, of distinct items. Images are not asked for. Never empty.
+    pub writes: Vec<Write>,
+}
+
+/// The end of a prepared part, after the ledger has decided (or where it never will: a coordinator that gives up).
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Finish {
+    /// Which.
+    pub transaction: TransactionId,
+    /// The items of the part, all of them.
+    pub keys: Vec<(TableId, ItemKey)>,
+    /// Whether the writes happen.
+    pub commit: bool,
 }
 
 /// `ReturnValues`.

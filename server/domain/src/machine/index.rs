@@ -35,6 +35,15 @@ pub(super) struct Upkeep {
     pub(super) collection: Option<CollectionSize>,
 }
 
+/// Whether a change may still be refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It may.
+    Open,
+    /// It was prepared and is decided: it happens, whatever has changed about the table since.
+    Decided,
+}
+
 /// The keys that a write of an item needs for its indexes, besides the item.
 pub(super) fn reads(table: TableId, key: &ItemKey) -> (Family, Bytes) {
     (Family::LocalIndex, collection_key(table, key.hash, &key.partition))
@@ -52,12 +61,14 @@ pub(super) fn upkeep(
     key: &ItemKey,
     (old, new): (Option<&Item>, Option<&Item>),
     stamp: Stamp,
+    stage: Stage,
 ) -> Result<Result<Upkeep, ReplyBody>, CorruptValue> {
     let mut upkeep = Upkeep::default();
     if span.schema.indexes.is_empty() {
         return Ok(Ok(upkeep));
     }
-    if let Some(new) = new
+    let open = stage == Stage::Open;
+    if let Some(new) = new.filter(|_| open)
         && let Some(text) = span.schema.indexes.iter().find_map(|index| index.check(new).err())
     {
         return Ok(Err(ReplyBody::Invalid(text)));
@@ -75,19 +86,19 @@ pub(super) fn upkeep(
         upkeep.entry(index, span.schema.table, gone, come, stamp, &mut owed);
     }
     if !owed.is_empty() {
-        if state.outbox().is_full() {
+        if open && state.outbox().is_full() {
             return Ok(Err(ReplyBody::Overloaded));
         }
         upkeep.changes.push(Change::Owe(owed));
     }
     if span.schema.local_indexes().next().is_some() {
-        if after > ITEM_SIZE_MAX as u64 && after > before {
+        if open && after > ITEM_SIZE_MAX as u64 && after > before {
             return Ok(Err(ReplyBody::Invalid("Item size has exceeded the maximum allowed size".to_owned())));
         }
         let (_, row) = reads(span.schema.table, key);
         let held = collection_bytes(working, &row)?;
         let bytes = (held + after).saturating_sub(before);
-        if after > before && bytes > COLLECTION_BYTES_MAX {
+        if open && after > before && bytes > COLLECTION_BYTES_MAX {
             return Ok(Err(ReplyBody::CollectionFull));
         }
         if after != before {

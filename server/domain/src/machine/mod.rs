@@ -19,12 +19,13 @@
 //!   floats, and nothing of how entries were grouped. [`ShardState::hash`] is the proof: it covers all effects, and is
 //!   equal on two replicas that have applied the same entries.
 //! - The state in memory is what [`ShardState::load`] reads back from the rows: both change together.
-//! - No two writes of a shard have the same stamp, and stamps follow the log's order.
+//! - No two commands of a shard have the same stamp, and stamps follow the log's order.
 //! - A shard counts the items and bytes of its spans exactly.
 //!
-//! Deliberately absent, but with their place in the formats: the replay table for command ids, and transactions.
+//! Deliberately absent, but with their place in the formats: the replay table for command ids.
 
 pub mod command;
+pub mod ledger;
 pub mod reply;
 
 mod apply;
@@ -34,6 +35,7 @@ mod item_write;
 mod outbox;
 mod spans;
 mod state;
+mod transaction;
 mod working;
 
 #[cfg(test)]
@@ -43,9 +45,10 @@ mod tests;
 
 pub use apply::{At, apply, apply_batch, apply_entries, reads, reads_of};
 pub use change::{Effect, Effects};
-pub use command::{Action, Batch, Command, CommandBody, ReturnValues, Write};
+pub use command::{Action, Batch, Command, CommandBody, Finish, Prepare, ReturnValues, TransactWrite, Write};
 pub use outbox::{Backfill, IndexApply, OUTBOX_BYTES_MAX, OUTBOX_ROWS_MAX, Outbox, OwedRow};
-pub use reply::{CollectionSize, IndexCharge, Reply, ReplyBody, Written, WrittenIndexed};
+pub use reply::{CollectionSize, IndexCharge, PartVerdict, Reply, ReplyBody, Sizes, Written, WrittenIndexed};
 pub(crate) use state::scan_rows;
 pub use state::{MACHINE_VERSION, MachineRow, PoisonRow, ShardState};
+pub use transaction::{IntentRow, PreparedRow};
 pub use working::{Prefetched, Working};

@@ -57,6 +57,44 @@ impl Model {
             CommandBody::IndexApply(_) | CommandBody::OutboxTrim(_) | CommandBody::Backfill(_) => {
                 unreachable!("indexes have a model of their own")
             }
+            CommandBody::TransactWrite(transaction) => self.write_all(&transaction.writes),
+            CommandBody::Prepare(_) | CommandBody::Finish(_) | CommandBody::Ledger { .. } => {
+                panic!("these have a test of their own")
+            }
+        }
+    }
+
+    /// All writes on a copy, which becomes the model if all of them happened.
+    fn write_all(&mut self, writes: &[Write]) -> ReplyBody {
+        let mut after = self.clone();
+        let replies: Vec<ReplyBody> = writes.iter().map(|write| after.write(write)).collect();
+        let elsewhere =
+            |reply: &&ReplyBody| matches!(reply, ReplyBody::NotMine | ReplyBody::SchemaMismatch { .. });
+        if let Some(elsewhere) = replies.iter().find(elsewhere) {
+            return elsewhere.clone();
+        }
+        let verdicts = replies.into_iter().map(|reply| match reply {
+            ReplyBody::Written(written) => {
+                PartVerdict::Fine(Sizes { old: written.old_size, new: written.new_size })
+            }
+            ReplyBody::ConditionFailed { item, .. } => PartVerdict::ConditionFailed { item },
+            ReplyBody::Invalid(text) => PartVerdict::Invalid(text),
+            other => panic!("not the reply to a write: {other:?}"),
+        });
+        let verdicts: Vec<PartVerdict> = verdicts.collect();
+        let fine = |verdict: &PartVerdict| match verdict {
+            PartVerdict::Fine(sizes) => Some(*sizes),
+            PartVerdict::ConditionFailed { .. }
+            | PartVerdict::Invalid(_)
+            | PartVerdict::Conflict
+            | PartVerdict::CollectionFull => None,
+        };
+        match verdicts.iter().map(fine).collect::<Option<Vec<_>>>() {
+            Some(sizes) => {
+                *self = after;
+                ReplyBody::TransactWritten(sizes)
+            }
+            None => ReplyBody::Cancelled(verdicts),
         }
     }
 
@@ -78,7 +116,7 @@ impl Model {
         {
             let new_size = match &write.action {
                 Action::Put(item) => size(Some(item)),
-                Action::Delete | Action::Update(_) => 0,
+                Action::Delete | Action::Update(_) | Action::Check => 0,
             };
             let item = if write.old_on_failure { old.clone() } else { None };
             return ReplyBody::ConditionFailed { item, old_size: size(old.as_ref()), new_size };
@@ -87,6 +125,7 @@ impl Model {
         let new = match &write.action {
             Action::Put(item) => Some(item.clone()),
             Action::Delete => None,
+            Action::Check => old.clone(),
             Action::Update(update) => {
                 let mut item = old.clone().unwrap_or_else(|| write.key.attributes(schema));
                 let done = match &old {
@@ -201,9 +240,30 @@ fn any_write() -> impl Strategy<Value = CommandBody> {
         })
 }
 
+/// Writes of distinct items, some of which only check.
+fn any_transaction() -> impl Strategy<Value = CommandBody> {
+    let part = (any_write(), prop::bool::weighted(0.2)).prop_map(|(body, checks)| match body {
+        CommandBody::Write(write) if checks => {
+            Write { action: Action::Check, returns: ReturnValues::None, ..write }
+        }
+        CommandBody::Write(write) => Write { returns: ReturnValues::None, ..write },
+        other => panic!("not a write: {other:?}"),
+    });
+    proptest::collection::vec(part, 1..5).prop_map(|parts| {
+        let distinct: BTreeMap<_, _> =
+            parts.into_iter().map(|write| ((write.table, write.key.clone()), write)).collect();
+        CommandBody::TransactWrite(TransactWrite {
+            writes: distinct.into_values().collect(),
+            token: None,
+            shard: ShardId(1),
+        })
+    })
+}
+
 fn any_body() -> impl Strategy<Value = CommandBody> {
     prop_oneof![
         40 => any_write(),
+        10 => any_transaction(),
         2 => (any_schema(), any_interval())
             .prop_map(|(schema, interval)| CommandBody::SpanOpen { schema, interval }),
         1 => any_schema().prop_map(|schema| CommandBody::SpanAlter { schema }),

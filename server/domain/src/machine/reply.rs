@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use trilith_values::{Item, SchemaVersion};
 
+use super::ledger::LedgerReply;
 use crate::catalog::CatalogReply;
 use crate::codec::items;
 use crate::time::Stamp;
@@ -52,6 +53,18 @@ pub enum ReplyBody {
     CollectionFull,
     /// The shard owes its indexes too much to take on more. Nothing changed; it may be sent again a little later.
     Overloaded,
+    /// All writes of the transaction happened: their sizes, in order.
+    TransactWritten(Vec<Sizes>),
+    /// At least one write of the transaction could not happen, so none did: the verdict of each, in order.
+    Cancelled(Vec<PartVerdict>),
+    /// The part of a transaction is prepared: the sizes around each write, in order.
+    Prepared(Vec<Sizes>),
+    /// The part of a transaction is at its end (or was before).
+    Finished,
+    /// The item is locked by a transaction. Nothing changed.
+    Conflict,
+    /// The ledger's answer.
+    Ledger(LedgerReply),
 }
 
 /// A write that happened in a table with indexes.
@@ -96,4 +109,32 @@ pub struct Written {
     pub old_size: u64,
     /// Size of the item after, bytes; 0 where there is none.
     pub new_size: u64,
+}
+
+/// Sizes of one item around a write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Sizes {
+    /// Before, bytes; 0 where there was none.
+    pub old: u64,
+    /// After, bytes; 0 where there is none.
+    pub new: u64,
+}
+
+/// What was found of one write of a transaction, while none of them has happened.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub enum PartVerdict {
+    /// It could have happened.
+    Fine(Sizes),
+    /// Its condition is false.
+    ConditionFailed {
+        /// The item, where the write asked for it and it exists.
+        #[borsh(serialize_with = "items::write_option", deserialize_with = "items::read_option")]
+        item: Option<Item>,
+    },
+    /// It was refused for what the item is or would become: the text of a ValidationException.
+    Invalid(String),
+    /// The item is locked by another transaction.
+    Conflict,
+    /// The item collection would be larger than the service allows.
+    CollectionFull,
 }

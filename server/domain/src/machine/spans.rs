@@ -5,6 +5,7 @@ use trilith_values::TableId;
 use super::change::{Change, Outcome};
 use super::reply::ReplyBody;
 use super::state::ShardState;
+use super::transaction;
 use crate::keyspace::span_ranges;
 use crate::schema::{HashInterval, Span, TableSchema};
 
@@ -45,6 +46,7 @@ pub(super) fn drop(state: &ShardState, table: TableId) -> Outcome {
         .into_iter()
         .map(|(family, start, end)| Change::Range { family, start, end })
         .collect();
+    changes.extend(transaction::without_table(state, table));
     changes.push(Change::SpanGone(table));
     done(changes)
 }

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
-use trilith_values::{CommandId, ShardId, TableId};
+use trilith_values::{CommandId, ShardId, TableId, TransactionId};
+
+use super::transaction::PreparedRow;
 
 use super::outbox::Outbox;
 use crate::catalog::Catalog;
@@ -29,6 +31,12 @@ pub struct ShardState {
     /// Empty in every shard but the catalog's own.
     pub(super) catalog: Box<Catalog>,
     pub(super) outbox: Outbox,
+    /// Parts of transactions that are prepared and not at their end.
+    pub(super) prepared: BTreeMap<TransactionId, PreparedRow>,
+    /// Keys of the items that they lock.
+    pub(super) locks: BTreeMap<Bytes, TransactionId>,
+    /// When an item was last removed: the version of items that are not there.
+    pub(super) last_removal: Stamp,
 }
 
 /// The stored form of what is not spans and catalog.
@@ -62,7 +70,16 @@ impl ShardState {
     pub fn new(shard: ShardId) -> Self {
         let row =
             MachineRow { machine_version: MACHINE_VERSION, last_stamp: Stamp::ZERO, poisoned: 0, hash: 0 };
-        Self { shard, row, spans: BTreeMap::new(), catalog: Box::default(), outbox: Outbox::default() }
+        Self {
+            shard,
+            row,
+            spans: BTreeMap::new(),
+            catalog: Box::default(),
+            prepared: BTreeMap::new(),
+            locks: BTreeMap::new(),
+            last_removal: Stamp::ZERO,
+            outbox: Outbox::default(),
+        }
     }
 
     /// Reads the state back from its rows; a shard without rows is new.
@@ -86,6 +103,24 @@ impl ShardState {
         let key = Key::Outbox(shard).encode();
         if let Some(sealed) = view.get(Family::Meta, &key)? {
             state.outbox = codec::open_row(&sealed).map_err(|damage| damage.at(Family::Meta, &key))?;
+        }
+        let mut prepared = Vec::new();
+        scan_rows(view, &Prefix::Prepared(shard), |key, row: PreparedRow| {
+            prepared.push((key.to_vec(), row))
+        })?;
+        for (key, row) in prepared {
+            match Key::decode(Family::Meta, &key) {
+                Ok(Key::Prepared(_, transaction)) => drop(state.set_prepared(transaction, Some(&row))),
+                _ => {
+                    return Err(Damage::Content("no transaction's key".to_owned())
+                        .at(Family::Meta, &key)
+                        .into());
+                }
+            }
+        }
+        let key = Key::LastRemoval(shard).encode();
+        if let Some(sealed) = view.get(Family::Meta, &key)? {
+            state.last_removal = codec::open_row(&sealed).map_err(|damage| damage.at(Family::Meta, &key))?;
         }
         if shard == CATALOG_SHARD {
             *state.catalog = Catalog::load(view)?;
@@ -126,6 +161,11 @@ impl ShardState {
     /// What it owes to global indexes.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// Parts of transactions that are prepared and not at their end.
+    pub fn prepared(&self) -> &BTreeMap<TransactionId, PreparedRow> {
+        &self.prepared
     }
 
     /// The catalog; empty in every shard but [`CATALOG_SHARD`].

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use borsh::BorshDeserialize;
 use bytes::Bytes;
 use trilith_values::TableId;
 
 use super::change::{Effect, Effects};
 use crate::codec::{self, CorruptValue};
 use crate::item::StoredItem;
-use crate::keyspace::Family;
+use crate::keyspace::{Family, Key};
 
 /// Values of the keys that a batch needs, as they are stored.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,7 @@ pub struct Working {
     effects: Vec<Effect>,
     touched_spans: BTreeSet<TableId>,
     touched_outbox: bool,
+    touched_removal: bool,
 }
 
 impl Working {
@@ -59,6 +61,7 @@ impl Working {
             effects: Vec::new(),
             touched_spans: BTreeSet::new(),
             touched_outbox: false,
+            touched_removal: false,
         })
     }
 
@@ -86,6 +89,16 @@ impl Working {
             .map(|sealed| StoredItem::trusted(sealed))
             .transpose()
             .map_err(|damage| damage.at(Family::Items, key))
+    }
+
+    /// A row that is not an item.
+    ///
+    /// # Errors
+    /// [`CorruptValue`] if it cannot be decoded.
+    pub(super) fn row<T: BorshDeserialize>(&self, key: &Key) -> Result<Option<T>, CorruptValue> {
+        let (family, bytes) = (key.family(), key.encode());
+        let row = self.get(family, &bytes).map(|sealed| codec::open_row(sealed)).transpose();
+        row.map_err(|damage| damage.at(family, &bytes))
     }
 
     /// Sets or removes a row. A row that is set twice leaves one effect.
@@ -120,6 +133,15 @@ impl Working {
     /// Notes that a span's row must be written at the end of the batch.
     pub(super) fn touch_span(&mut self, table: TableId) {
         self.touched_spans.insert(table);
+    }
+
+    /// Notes that the shard's last removal must be written at the end of the batch.
+    pub(super) fn touch_removal(&mut self) {
+        self.touched_removal = true;
+    }
+
+    pub(super) fn take_touched_removal(&mut self) -> bool {
+        std::mem::take(&mut self.touched_removal)
     }
 
     pub(super) fn take_touched_spans(&mut self) -> BTreeSet<TableId> {

@@ -41,6 +41,8 @@ impl Op {
             Self::BatchWriteItem(_) => "BatchWriteItem",
             Self::ExecuteStatement(_) => "ExecuteStatement",
             Self::BatchExecuteStatement(_) => "BatchExecuteStatement",
+            Self::TransactGetItems(_) => "TransactGetItems",
+            Self::TransactWriteItems(_) => "TransactWriteItems",
             Self::TagResource(_) => "TagResource",
             Self::UntagResource(_) => "UntagResource",
             Self::ListTagsOfResource(_) => "ListTagsOfResource",
@@ -86,6 +88,8 @@ impl Op {
             Self::BatchWriteItem(op) => op.tables.iter().map(|part| &part.table).collect(),
             Self::ExecuteStatement(op) => vec![op.table()],
             Self::BatchExecuteStatement(op) => op.tables(),
+            Self::TransactGetItems(op) => op.gets.iter().map(|get| &get.table).collect(),
+            Self::TransactWriteItems(op) => op.actions.iter().map(|action| &action.table).collect(),
             Self::TagResource(op) => vec![&op.table],
             Self::UntagResource(op) => vec![&op.table],
             Self::ListTagsOfResource(op) => vec![&op.table],
@@ -119,6 +123,13 @@ impl Op {
     /// `TagResource` too where CreateTable brings tags. Listings have no resource, and what cannot exist yet is
     /// none.
     pub fn access(&self) -> Vec<Access<'_>> {
+        if let Self::TransactWriteItems(op) = self {
+            return op.access();
+        }
+        if let Self::TransactGetItems(op) = self {
+            let get = |table| Access { action: "GetItem", resource: Resource::Table(table) };
+            return op.gets.iter().map(|one| get(&one.table)).collect();
+        }
         let action = self.name();
         let listing =
             matches!(self, Self::ListBackups(_) | Self::ListContributorInsights(_) | Self::ListStreams(_));
@@ -153,7 +164,9 @@ impl Op {
             | Self::BatchGetItem(_)
             | Self::BatchWriteItem(_)
             | Self::ExecuteStatement(_)
-            | Self::BatchExecuteStatement(_) => {
+            | Self::BatchExecuteStatement(_)
+            | Self::TransactGetItems(_)
+            | Self::TransactWriteItems(_) => {
                 OpError::ResourceNotFound("Requested resource not found".to_owned())
             }
             Self::TagResource(_)
@@ -224,6 +237,8 @@ into_op!(BatchGetItem);
 into_op!(BatchWriteItem);
 into_op!(ExecuteStatement, boxed);
 into_op!(BatchExecuteStatement);
+into_op!(TransactGetItems);
+into_op!(TransactWriteItems);
 into_op!(TagResource);
 into_op!(UntagResource);
 into_op!(ListTagsOfResource);

@@ -173,9 +173,10 @@ impl StatementError {
     /// The codes of a batch's errors are not the names of exceptions (contract 1, BatchExecuteStatement).
     pub fn of(error: OpError) -> Self {
         let code = match &error {
-            OpError::Validation(_) | OpError::Serialization(_) | OpError::UnknownOperation => {
-                "ValidationError"
-            }
+            OpError::Validation(_)
+            | OpError::Serialization(_)
+            | OpError::IdempotentParameterMismatch
+            | OpError::UnknownOperation => "ValidationError",
             OpError::ConditionalCheckFailed { .. } => "ConditionalCheckFailed",
             OpError::DuplicateItem => "DuplicateItem",
             OpError::ResourceNotFound(_)
@@ -186,8 +187,10 @@ impl StatementError {
             | OpError::ImportNotFound(_)
             | OpError::GlobalTableNotFound(_) => "ResourceNotFound",
             OpError::ResourceInUse(_) | OpError::LimitExceeded(_) => "RequestLimitExceeded",
-            OpError::TransactionConflict(_) => "TransactionConflict",
             OpError::CollectionTooLarge(_) => "ItemCollectionSizeLimitExceeded",
+            OpError::TransactionConflict(_)
+            | OpError::TransactionCanceled(_)
+            | OpError::TransactionInProgress => "TransactionConflict",
             OpError::ThroughputExceeded(_) => "ProvisionedThroughputExceeded",
             // Surely not done: the client may send it again.
             OpError::Throttling(_) | OpError::Unavailable(_) => "ThrottlingError",

@@ -46,6 +46,8 @@ pub mod table_ref;
 pub mod tag_resource;
 mod tags;
 pub mod time_to_live;
+pub mod transact_get_items;
+pub mod transact_write_items;
 pub mod transfers;
 pub mod types;
 pub mod untag_resource;
@@ -100,6 +102,8 @@ pub use streams::{DescribeStream, DescribeStreamInput, ListStreams, ListStreamsI
 pub use table_ref::TableRef;
 pub use tag_resource::{TagResource, TagResourceInput};
 pub use time_to_live::{DescribeTimeToLive, DescribeTimeToLiveInput, DescribeTimeToLiveOutput};
+pub use transact_get_items::{TransactGetItems, TransactGetItemsInput, TransactGetItemsOutput};
+pub use transact_write_items::{TransactWriteItems, TransactWriteItemsInput, TransactWriteItemsOutput};
 pub use transfers::{
     DescribeBulkOperation, DescribeBulkOperationInput, DescribeExport, DescribeExportInput, DescribeImport,
     DescribeImportInput, ListBulkOperations, ListBulkOperationsInput, ListExports, ListExportsInput,
@@ -143,6 +147,10 @@ pub enum Op {
     ExecuteStatement(Box<ExecuteStatement>),
     /// BatchExecuteStatement.
     BatchExecuteStatement(BatchExecuteStatement),
+    /// TransactGetItems.
+    TransactGetItems(TransactGetItems),
+    /// TransactWriteItems.
+    TransactWriteItems(TransactWriteItems),
     /// TagResource.
     TagResource(TagResource),
     /// UntagResource.
@@ -241,6 +249,10 @@ pub enum Output {
     ExecuteStatement(ExecuteStatementOutput),
     /// An answer for each statement.
     BatchExecuteStatement(BatchExecuteStatementOutput),
+    /// Items.
+    TransactGetItems(TransactGetItemsOutput),
+    /// Capacity.
+    TransactWriteItems(TransactWriteItemsOutput),
     /// Nothing: an empty body.
     TagResource,
     /// Nothing: an empty body.

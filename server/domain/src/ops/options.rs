@@ -83,7 +83,7 @@ impl Constraints {
         self.old_on_failure_at("returnValuesOnConditionCheckFailure", value)
     }
 
-    /// The same of an element of a list.
+    /// The same of a member elsewhere in the request.
     pub(super) fn old_on_failure_at(&mut self, path: &str, value: Option<&str>) -> bool {
         self.one_of(path, value, &ON_FAILURE).unwrap_or(false)
     }

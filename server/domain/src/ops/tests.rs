@@ -6,3 +6,4 @@ mod items;
 mod legacy;
 mod pages;
 mod tables;
+mod transactions;

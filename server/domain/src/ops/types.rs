@@ -211,6 +211,17 @@ pub struct ConsumedCapacity {
     pub local: BTreeMap<String, HalfUnits>,
     /// `GlobalSecondaryIndexes`, likewise.
     pub global: BTreeMap<String, HalfUnits>,
+    /// Transactions show each figure a second time, under the name of its kind.
+    pub kind: Option<UnitKind>,
+}
+
+/// Which kind of unit a figure counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitKind {
+    /// `ReadCapacityUnits`.
+    Read,
+    /// `WriteCapacityUnits`.
+    Write,
 }
 
 impl ConsumedCapacity {

@@ -113,14 +113,7 @@ impl UpdateItem {
     pub fn bind(&self, record: &TableRecord) -> Result<CommandBody, OpError> {
         let key = write::bind_key(record, &self.key)?;
         let update = self.update.clone().unwrap_or(Update { literals: Vec::new(), actions: Vec::new() });
-        if let Some(name) =
-            update.targets().map(|path| path.root()).find(|name| keys::is_key_attribute(record, name))
-        {
-            return Err(OpError::Validation(format!(
-                "One or more parameter values were invalid: Cannot update attribute {name}. This attribute is part of \
-                 the key"
-            )));
-        }
+        write::check_not_key(record, &update)?;
         keys::check_scalar(record, update.paths())?;
         self.options.check_condition(record)?;
         Ok(CommandBody::Write(self.options.command(record, key, Action::Update(update))))

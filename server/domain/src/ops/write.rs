@@ -10,7 +10,7 @@ use super::{TableRef, keys};
 use crate::capacity::{self, IndexPart};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
-use crate::expr::{Condition, ExpressionKind, Placeholders, Projection};
+use crate::expr::{Condition, ExpressionKind, Placeholders, Projection, Update};
 use crate::item::ItemKey;
 use crate::machine::{Action, CollectionSize, IndexCharge, ReplyBody, ReturnValues, Write, WrittenIndexed};
 
@@ -87,6 +87,7 @@ pub(super) fn refusal(reply: ReplyBody) -> OpError {
     match reply {
         ReplyBody::ConditionFailed { item, .. } => OpError::ConditionalCheckFailed { item },
         ReplyBody::Invalid(text) => OpError::Validation(text),
+        ReplyBody::Conflict => OpError::TransactionConflict("Transaction is ongoing for the item".to_owned()),
         ReplyBody::Poisoned => OpError::Internal("Internal server error".to_owned()),
         ReplyBody::CollectionFull => OpError::CollectionTooLarge("Collection size exceeded.".to_owned()),
         ReplyBody::Overloaded => OpError::Unavailable(
@@ -97,7 +98,12 @@ pub(super) fn refusal(reply: ReplyBody) -> OpError {
         | ReplyBody::NotMine
         | ReplyBody::SchemaMismatch { .. }
         | ReplyBody::SpanDone
-        | ReplyBody::Catalog(_) => OpError::Internal("a write was answered by something else".to_owned()),
+        | ReplyBody::Catalog(_)
+        | ReplyBody::TransactWritten(_)
+        | ReplyBody::Cancelled(_)
+        | ReplyBody::Prepared(_)
+        | ReplyBody::Finished
+        | ReplyBody::Ledger(_) => OpError::Internal("a write was answered by something else".to_owned()),
     }
 }
 
@@ -153,6 +159,17 @@ pub(super) fn read_projection(
     match text {
         Some(text) => placeholders.projection(text).map(Some),
         None => attributes.map(|names| legacy::projection(names)).transpose(),
+    }
+}
+
+/// Key attributes cannot be updated.
+pub(super) fn check_not_key(record: &TableRecord, update: &Update) -> Result<(), OpError> {
+    match update.targets().map(|path| path.root()).find(|name| keys::is_key_attribute(record, name)) {
+        None => Ok(()),
+        Some(name) => Err(OpError::Validation(format!(
+            "One or more parameter values were invalid: Cannot update attribute {name}. This attribute is part of the \
+             key"
+        ))),
     }
 }
 

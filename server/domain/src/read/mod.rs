@@ -13,12 +13,14 @@ pub mod view;
 mod index;
 mod page;
 mod run;
+mod transactions;
 
 #[cfg(test)]
 mod tests;
 
 pub use plan::{
-    GetPlan, IndexPage, IndexPlan, IndexRun, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan,
+    GetPlan, GotAt, IndexPage, IndexPlan, IndexRun, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan,
+    TransactionsPage,
 };
 pub use run::{Spans, StoredSpans, run};
 pub use view::{View, ViewError, Visit};

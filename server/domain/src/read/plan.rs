@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use trilith_values::key::KeyValue;
-use trilith_values::{Item, SchemaVersion, TableId};
+use trilith_values::{Item, SchemaVersion, ShardId, TableId, TransactionId};
 
 use crate::catalog::Catalog;
 use crate::codec::items;
 use crate::expr::key_condition::RangeTest;
 use crate::expr::{Condition, Projection};
 use crate::item::ItemKey;
-use crate::machine::OwedRow;
+use crate::machine::ledger::LedgerRow;
+use crate::machine::{OwedRow, PreparedRow};
 use crate::schema::{HashInterval, IndexCount};
 use crate::time::Stamp;
 
@@ -54,6 +55,20 @@ pub enum Plan {
         table: TableId,
         /// The index.
         index: TableId,
+    },
+    /// Items as they are at one moment, for a transaction.
+    TransactGet {
+        /// The shard that has them.
+        shard: ShardId,
+        /// Which.
+        gets: Vec<GetPlan>,
+    },
+    /// What a shard keeps of transactions.
+    Transactions {
+        /// Which shard.
+        shard: ShardId,
+        /// Rows of each kind at the most.
+        limit: u32,
     },
 }
 
@@ -212,6 +227,35 @@ pub enum ReadReply {
         /// What was owed for that has arrived.
         arrived: bool,
     },
+    /// Of a transaction's items: each, in order.
+    TransactGot(Vec<GotAt>),
+    /// Of what a shard keeps of transactions.
+    Transactions(Box<TransactionsPage>),
+}
+
+/// An item as a transaction reads it.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct GotAt {
+    /// The item, projected, where it exists.
+    #[borsh(serialize_with = "items::write_option", deserialize_with = "items::read_option")]
+    pub item: Option<Item>,
+    /// Its whole size in bytes, 0 where there is none.
+    pub size: u64,
+    /// When it was written; where there is none, when an item of its shard was last removed.
+    pub version: Stamp,
+    /// Whether a transaction is about to change it.
+    pub locked: bool,
+}
+
+/// What a shard keeps of transactions: of each kind the first rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct TransactionsPage {
+    /// Prepared parts.
+    pub prepared: Vec<(TransactionId, PreparedRow)>,
+    /// Decisions.
+    pub decided: Vec<(TransactionId, LedgerRow)>,
+    /// Tokens, the oldest first: since when, whose, which.
+    pub aged: Vec<(Stamp, u64, String)>,
 }
 
 /// A page of an index.

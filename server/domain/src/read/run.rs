@@ -7,7 +7,8 @@ use trilith_values::{SchemaVersion, ShardId, TableId};
 
 use super::index::index;
 use super::page::{Bounds, read_page};
-use super::plan::{GetPlan, Plan, QueryPlan, ReadReply, ScanPlan};
+use super::plan::{GetPlan, GotAt, Plan, QueryPlan, ReadReply, ScanPlan};
+use super::transactions;
 use super::view::{View, ViewError};
 use crate::catalog::Catalog;
 use crate::codec;
@@ -66,6 +67,11 @@ pub fn run(spans: &dyn Spans, view: &dyn View, plan: &Plan) -> Result<ReadReply,
             Some(span) => ReadReply::Counted { items: span.items, bytes: span.bytes },
             None => ReadReply::NotMine,
         }),
+        Plan::TransactGet { shard, gets } => transact_get(spans, view, *shard, gets),
+        Plan::Transactions { shard, limit } => {
+            let page = transactions::page(view, *shard, *limit)?;
+            Ok(ReadReply::Transactions(Box::new(page)))
+        }
         Plan::Catalog { newer_than } => {
             let newer = Catalog::load_newer(view, *newer_than)?;
             Ok(ReadReply::Catalog(newer.map(Box::new)))
@@ -154,6 +160,30 @@ fn get(spans: &dyn Spans, view: &dyn View, plan: &GetPlan) -> Result<ReadReply, 
         return Ok(ReadReply::Got { item: None, size: 0 });
     };
     got(&sealed, plan).map_err(|damage| damage.at(Family::Items, &key).into())
+}
+
+fn transact_get(
+    spans: &dyn Spans,
+    view: &dyn View,
+    shard: ShardId,
+    gets: &[GetPlan],
+) -> Result<ReadReply, ViewError> {
+    let removal = transactions::last_removal(view, shard)?;
+    let mut all = Vec::with_capacity(gets.len());
+    for plan in gets {
+        let key = item_key(plan.table, &plan.key);
+        let (item, size) = match get(spans, view, plan)? {
+            ReadReply::Got { item, size } => (item, size),
+            elsewhere => return Ok(elsewhere),
+        };
+        let sealed = view.get(Family::Items, &key)?;
+        let header = sealed.as_ref().map(|sealed| StoredItem::open(sealed).map(|stored| stored.header));
+        let header = header.transpose().map_err(|damage| damage.at(Family::Items, &key))?;
+        let version = header.map_or(removal, |header| header.stamp);
+        let locked = view.get(Family::Intents, &key)?.is_some();
+        all.push(GotAt { item, size, version, locked });
+    }
+    Ok(ReadReply::TransactGot(all))
 }
 
 fn got(sealed: &Bytes, plan: &GetPlan) -> Result<ReadReply, codec::Damage> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -104,6 +104,11 @@ impl LocalCluster {
         fault: impl FnMut(ShardId, Freshness, &Plan) -> Option<ClusterError> + Send + 'static,
     ) {
         *self.world.on_read.lock() = Some(Box::new(fault));
+    }
+
+    /// Lets time pass: later commands and workers see it.
+    pub fn advance(&self, time: Duration) {
+        self.world.micros.fetch_add(time.as_micros() as u64, Ordering::Relaxed);
     }
 
     /// Nothing goes wrong any more, and no replica lags.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use trilith_domain::ops::transact_get_items::{GetInput, TransactGetItemInput};
+use trilith_domain::ops::transact_write_items::{ActionInput, TransactWriteItemInput};
 use trilith_domain::ops::types::{
     AttributeDefinition, KeySchemaElement, KeysAndAttributes, TableInput, WriteRequestInput,
 };
 use trilith_domain::ops::{
     BatchGetItemInput, BatchWriteItemInput, CreateTableInput, GetItemInput, PutItemInput, QueryInput,
-    ScanInput, UpdateItemInput,
+    ScanInput, TransactGetItemsInput, TransactWriteItemsInput, UpdateItemInput,
 };
 use trilith_values::{AttributeValue, Item, Number};
 
@@ -55,6 +57,37 @@ pub fn table(name: &str) -> TableInput {
 /// PutItem.
 pub fn put(table: &str, item: Item) -> PutItemInput {
     PutItemInput { table_name: Some(table.to_owned()), item: Some(item), ..Default::default() }
+}
+
+/// TransactWriteItems.
+pub fn transact(items: Vec<TransactWriteItemInput>) -> TransactWriteItemsInput {
+    TransactWriteItemsInput { transact_items: Some(items), ..Default::default() }
+}
+
+/// TransactGetItems of one table.
+pub fn transact_get(table: &str, keys: Vec<Item>) -> TransactGetItemsInput {
+    let get = |key| {
+        let get = GetInput { table_name: Some(table.to_owned()), key: Some(key), ..Default::default() };
+        TransactGetItemInput { get: Some(get) }
+    };
+    TransactGetItemsInput { transact_items: Some(keys.into_iter().map(get).collect()), ..Default::default() }
+}
+
+/// A put of a transaction.
+pub fn transact_put(table: &str, item: Item) -> TransactWriteItemInput {
+    let put = ActionInput { table_name: Some(table.to_owned()), item: Some(item), ..Default::default() };
+    TransactWriteItemInput { put: Some(put), ..Default::default() }
+}
+
+/// A check of a transaction.
+pub fn transact_check(table: &str, key: Item, condition: &str) -> TransactWriteItemInput {
+    let check = ActionInput {
+        table_name: Some(table.to_owned()),
+        key: Some(key),
+        condition_expression: Some(condition.to_owned()),
+        ..Default::default()
+    };
+    TransactWriteItemInput { condition_check: Some(check), ..Default::default() }
 }
 
 /// UpdateItem, whose expression may use `:v`.

@@ -3,6 +3,7 @@
 pub mod backfill;
 pub mod reconcile;
 pub mod ship;
+pub mod txn_sweep;
 
 use std::sync::Arc;
 
@@ -10,13 +11,16 @@ use tokio::task::JoinHandle;
 use trilith_cluster::Cluster;
 
 pub use reconcile::{Reconciler, Settings as ReconcileSettings};
+pub use txn_sweep::{Settings as SweepSettings, TxnSweep};
 
 /// Starts every worker. They end when their handles are aborted; that is safe at any moment.
 pub fn start(cluster: &Arc<dyn Cluster>) -> Vec<JoinHandle<()>> {
     let reconciler = Reconciler::new(Arc::clone(cluster), ReconcileSettings::default());
+    let sweep = TxnSweep::new(Arc::clone(cluster), SweepSettings::default());
     vec![
         tokio::spawn(reconciler.run()),
         tokio::spawn(ship::run(Arc::clone(cluster))),
         tokio::spawn(backfill::run(Arc::clone(cluster))),
+        tokio::spawn(sweep.run()),
     ]
 }

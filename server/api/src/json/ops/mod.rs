@@ -8,10 +8,11 @@ mod pages;
 mod statements;
 mod tables;
 mod tags;
+mod transactions;
 
 use std::collections::BTreeMap;
 
-use trilith_domain::ops::types::{ConsumedCapacity, ItemCollectionMetrics};
+use trilith_domain::ops::types::{ConsumedCapacity, ItemCollectionMetrics, UnitKind};
 use trilith_domain::ops::{HalfUnits, Output};
 
 use super::shape::structure;
@@ -47,6 +48,8 @@ fn members(output: &Output, out: &mut Writer) {
         Output::BatchWriteItem(batch) => batch::write_members(batch, out),
         Output::ExecuteStatement(executed) => statements::members(executed, out),
         Output::BatchExecuteStatement(batch) => statements::batch_members(batch, out),
+        Output::TransactGetItems(got) => transactions::get_members(got, out),
+        Output::TransactWriteItems(written) => transactions::write_members(written, out),
         Output::TagResource | Output::UntagResource => {}
         Output::ListTagsOfResource(list) => tags::list_members(list, out),
         Output::DescribeLimits(limits) => tables::limits_members(limits, out),
@@ -72,14 +75,24 @@ impl ToJson for HalfUnits {
     }
 }
 
+/// A figure, and for transactions once more under the name of its kind.
+fn units(kind: Option<UnitKind>, figure: &HalfUnits, out: &mut Writer) {
+    out.member("CapacityUnits", figure);
+    match kind {
+        Some(UnitKind::Read) => out.member("ReadCapacityUnits", figure),
+        Some(UnitKind::Write) => out.member("WriteCapacityUnits", figure),
+        None => {}
+    }
+}
+
 impl ToJson for ConsumedCapacity {
     fn to_json(&self, out: &mut Writer) {
         out.object(|out| {
             out.member("TableName", &self.table_name);
-            out.member("CapacityUnits", &self.capacity_units);
+            units(self.kind, &self.capacity_units, out);
             if let Some(table) = &self.table {
                 out.name("Table");
-                out.object(|out| out.member("CapacityUnits", table));
+                out.object(|out| units(self.kind, table, out));
             }
             index_parts(out, "LocalSecondaryIndexes", &self.local);
             index_parts(out, "GlobalSecondaryIndexes", &self.global);

@@ -2,6 +2,7 @@
 
 mod indexes;
 mod spans;
+mod transactions;
 mod writes;
 
 use trilith_values::{AttributeValue, CommandId, Item, SchemaVersion, ShardId, TableId};
