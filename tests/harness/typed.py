@@ -152,6 +152,9 @@ def _tables_of_writes(found):
         else:
             write = {"DeleteRequest": {"Key": one["DeleteKey"]}}
         tables.setdefault(one["TableName"], []).append(write)
+    metrics = found.get("ItemCollectionMetrics")
+    if metrics:
+        found["ItemCollectionMetrics"] = {name: one["Collections"] for name, one in metrics.items()}
     return {"UnprocessedItems": tables, **found}
 
 
@@ -191,10 +194,17 @@ ANSWERS = {
 
 def _capacity(found):
     table = found.pop("TableCapacityUnits", None)
-    if table is None:
-        return found
-    kinds = [kind for kind in ("ReadCapacityUnits", "WriteCapacityUnits") if kind in found]
-    return {**found, "Table": {"CapacityUnits": table, **{kind: table for kind in kinds}}}
+    if table is not None:
+        kinds = [kind for kind in ("ReadCapacityUnits", "WriteCapacityUnits") if kind in found]
+        found = {**found, "Table": {"CapacityUnits": table, **{kind: table for kind in kinds}}}
+    for kind in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+        if kind in found:
+            found[kind] = {name: _units(one) for name, one in found[kind].items()}
+    return found
+
+
+def _units(one):
+    return one if isinstance(one, dict) else {"CapacityUnits": one}
 
 
 SHAPES = {
@@ -334,7 +344,7 @@ def value_json(message):
 
 
 def _title(name):
-    return "".join(part.capitalize() for part in name.split("_")).replace("Sse", "SSE").replace("Kms", "KMS")
+    return "".join(part.capitalize() for part in name.split("_")).replace("Sse", "SSE").replace("Kms", "KMS").replace("RangeGb", "RangeGB")
 
 
 def to_json(message):
