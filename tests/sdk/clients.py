@@ -28,6 +28,14 @@ ENVIRONMENT = {
 }
 
 
+STREAMS = ("ListStreams", "DescribeStream")
+"""Operations of the streams service, which libraries keep apart."""
+
+
+class Unknown(Exception):
+    """An operation that the library does not have."""
+
+
 class Refused(Exception):
     """The exception that the server answered, by its bare name."""
 
@@ -62,14 +70,17 @@ class Boto3:
     title = "boto3"
 
     def __init__(self, endpoint):
-        self.client = boto3.client(
-            "dynamodb", endpoint_url=endpoint, config=Config(retries={"total_max_attempts": 1}), **CREDENTIALS
-        )
+        options = {"endpoint_url": endpoint, "config": Config(retries={"total_max_attempts": 1}), **CREDENTIALS}
+        self.client = boto3.client("dynamodb", **options)
+        self.streams = boto3.client("dynamodbstreams", **options)
 
     def call(self, operation, request):
         """One call."""
+        method = getattr(self.streams if operation in STREAMS else self.client, xform_name(operation), None)
+        if method is None:
+            raise Unknown(operation)
         try:
-            answer = getattr(self.client, xform_name(operation))(**map_binaries(request, base64.b64decode))
+            answer = method(**map_binaries(request, base64.b64decode))
         except botocore.exceptions.ClientError as error:
             raise Refused(error.response["Error"]["Code"], error.response["Error"]["Message"]) from None
         answer.pop("ResponseMetadata", None)
@@ -78,6 +89,7 @@ class Boto3:
     def close(self):
         """Drops the connections."""
         self.client.close()
+        self.streams.close()
 
 
 class Cli:
@@ -92,7 +104,6 @@ class Cli:
             endpoint,
             "--output",
             "json",
-            "dynamodb",
         ]
         self.environment = {**os.environ, **ENVIRONMENT, "AWS_MAX_ATTEMPTS": "1"}
 
@@ -103,7 +114,14 @@ class Cli:
         """
         request = map_binaries(request, lambda text: base64.b64decode(text).decode())
         run = subprocess.run(
-            [*self.command, xform_name(operation, "-"), "--no-paginate", "--cli-input-json", json.dumps(request)],
+            [
+                *self.command,
+                "dynamodbstreams" if operation in STREAMS else "dynamodb",
+                xform_name(operation, "-"),
+                "--no-paginate",
+                "--cli-input-json",
+                json.dumps(request),
+            ],
             env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -112,6 +130,8 @@ class Cli:
         )
         if run.returncode != 0:
             _, found, rest = run.stderr.partition("An error occurred (")
+            if not found and "argument operation: " in run.stderr:
+                raise Unknown(operation)
             if not found:
                 raise AssertionError(run.stderr.strip()[-400:])
             raise Refused(rest.partition(")")[0], rest.partition(": ")[2].strip())
@@ -144,6 +164,8 @@ class JavaScript:
         if not line:
             raise AssertionError(f"the Node.js process ended with {self.process.wait(10)}")
         answer = json.loads(line)
+        if answer.get("unknown"):
+            raise Unknown(operation)
         if "error" in answer:
             raise Refused(answer["error"], answer["message"])
         return answer["result"]

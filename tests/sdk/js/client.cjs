@@ -2,7 +2,8 @@
 //
 // usage: node client.cjs ENDPOINT
 // in:  {"operation": "PutItem", "request": {...DynamoDB JSON...}}
-// out: {"result": {...}} or {"error": "ConditionalCheckFailedException", "message": "..."}
+// out: {"result": {...}}, {"error": "ConditionalCheckFailedException", "message": "..."}, or {"unknown": true} for an
+//      operation that the SDK does not have
 //
 // The operation "Document" makes a round trip through lib-dynamodb, whose values are JavaScript's own.
 
@@ -61,6 +62,7 @@ async function answer(line) {
     const { operation, request } = JSON.parse(line);
     try {
         if (operation === "Document") return { result: await documents(request) };
+        if (!sdk[operation + "Command"]) return { unknown: true };
         const input = map(request, (text) => new Uint8Array(Buffer.from(text, "base64")));
         const { $metadata, ...output } = await client.send(new sdk[operation + "Command"](input));
         return { result: map(output, (bytes) => Buffer.from(bytes).toString("base64")) };

@@ -1,5 +1,7 @@
 //! Every operation of this version through the AWS SDK for Rust, checked: `trilith-sdk-rust ENDPOINT TABLE`.
 //!
+//! The SDK of this version has no bulk operations, and keeps the streams service in another package: neither is called.
+//!
 //! Prints `ok OPERATION` or `failed OPERATION what was wrong` for each, and ends with 1 when one failed. The steps are
 //! those of operations.json, written out, because the SDK's typed builders are what is tested.
 
@@ -11,8 +13,9 @@ use aws_sdk_dynamodb::config::{Credentials, Region, retry::RetryConfig};
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, DeleteRequest, KeySchemaElement, KeyType,
-    KeysAndAttributes, PutRequest, ReturnValue, ScalarAttributeType, TableStatus, Tag, WriteRequest,
+    AttributeDefinition, AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, BillingMode,
+    DeleteRequest, KeySchemaElement, KeyType, KeysAndAttributes, PutRequest, ReturnValue,
+    ScalarAttributeType, TableStatus, Tag, WriteRequest,
 };
 
 type Item = HashMap<String, AttributeValue>;
@@ -70,6 +73,8 @@ impl Run {
         tell("BatchGetItem", self.batch_get_item().await);
         tell("Query", self.query().await);
         tell("Scan", self.scan().await);
+        tell("ExecuteStatement", self.execute_statement().await);
+        tell("BatchExecuteStatement", self.batch_execute_statement().await);
         tell("DeleteItem", self.delete_item().await);
         tell("TagResource", self.tag_resource(&known).await);
         tell("ListTagsOfResource", self.list_tags(&known, 2).await);
@@ -82,6 +87,17 @@ impl Run {
         tell("ListBackups", self.list_backups().await);
         tell("DescribeContributorInsights", self.describe_contributor_insights().await);
         tell("DescribeKinesisStreamingDestination", self.describe_kinesis().await);
+        tell("ListContributorInsights", self.list_contributor_insights().await);
+        tell("DescribeTableReplicaAutoScaling", self.describe_auto_scaling().await);
+        tell("ListGlobalTables", self.list_global_tables().await);
+        tell("ListExports", self.list_exports(&known).await);
+        tell("ListImports", self.list_imports(&known).await);
+        tell("GetResourcePolicy", self.get_resource_policy(&known).await);
+        tell("DescribeBackup", self.describe_backup(&known).await);
+        tell("DescribeExport", self.describe_export(&known).await);
+        tell("DescribeImport", self.describe_import(&known).await);
+        tell("DescribeGlobalTable", self.describe_global_table().await);
+        tell("DescribeGlobalTableSettings", self.describe_global_table_settings().await);
         tell("UpdateTable", self.update_table().await);
         tell("DeleteTable", self.delete_table().await);
         fine
@@ -250,6 +266,42 @@ impl Run {
         same(seen, 4)
     }
 
+    async fn execute_statement(&self) -> Checked {
+        let call = self
+            .client
+            .execute_statement()
+            .statement(format!("SELECT c FROM \"{}\" WHERE pk = ? AND sk < ?", self.table))
+            .parameters(s("q"))
+            .parameters(n("10"))
+            .consistent_read(true);
+        let wanted = vec![item([("c", s("red"))]), item([("c", s("blue"))])];
+        same(call.send().await.map_err(told)?.items, Some(wanted))
+    }
+
+    async fn batch_execute_statement(&self) -> Checked {
+        let update = BatchStatementRequest::builder().statement(format!(
+            "UPDATE \"{}\" SET c = 'green' WHERE pk = 'q' AND sk = 9 RETURNING ALL OLD *",
+            self.table
+        ));
+        let insert = BatchStatementRequest::builder()
+            .statement(format!("INSERT INTO \"{}\" VALUE {{'pk': 'q', 'sk': ?}}", self.table))
+            .parameters(n("10"));
+        let call = self
+            .client
+            .batch_execute_statement()
+            .statements(update.build().map_err(|error| error.to_string())?)
+            .statements(insert.build().map_err(|error| error.to_string())?);
+        let answer = call.send().await.map_err(told)?;
+        let [updated, inserted] = answer.responses() else {
+            return Err(format!("two responses wanted, found {:?}", answer.responses));
+        };
+        let mut old = place("q", "9");
+        old.insert("c".to_owned(), s("blue"));
+        same(updated.item.clone(), Some(old))?;
+        let code = inserted.error.as_ref().and_then(|error| error.code.clone());
+        same(code, Some(BatchStatementErrorCodeEnum::DuplicateItem))
+    }
+
     async fn delete_item(&self) -> Checked {
         let delete = self.client.delete_item().table_name(&self.table).set_key(Some(place("a", "1")));
         let answer = delete.clone().return_values(ReturnValue::AllOld).send().await.map_err(told)?;
@@ -320,6 +372,63 @@ impl Run {
     async fn describe_kinesis(&self) -> Checked {
         let call = self.client.describe_kinesis_streaming_destination().table_name(&self.table);
         same(call.send().await.map_err(told)?.kinesis_data_stream_destinations().len(), 0)
+    }
+
+    async fn list_contributor_insights(&self) -> Checked {
+        let answer = self.client.list_contributor_insights().send().await.map_err(told)?;
+        same(answer.contributor_insights_summaries().len(), 0)
+    }
+
+    async fn describe_auto_scaling(&self) -> Checked {
+        let call = self.client.describe_table_replica_auto_scaling().table_name(&self.table);
+        let table =
+            call.send().await.map_err(told)?.table_auto_scaling_description.ok_or("no description")?;
+        same(table.table_name.as_deref(), Some(self.table.as_str()))?;
+        same(table.replicas().len(), 0)
+    }
+
+    async fn list_global_tables(&self) -> Checked {
+        same(self.client.list_global_tables().send().await.map_err(told)?.global_tables().len(), 0)
+    }
+
+    async fn list_exports(&self, arn: &str) -> Checked {
+        let answer = self.client.list_exports().table_arn(arn).send().await.map_err(told)?;
+        same(answer.export_summaries().len(), 0)
+    }
+
+    async fn list_imports(&self, arn: &str) -> Checked {
+        let answer = self.client.list_imports().table_arn(arn).send().await.map_err(told)?;
+        same(answer.import_summary_list().len(), 0)
+    }
+
+    async fn get_resource_policy(&self, arn: &str) -> Checked {
+        let answer = self.client.get_resource_policy().resource_arn(arn).send().await;
+        refused(answer, "PolicyNotFoundException")
+    }
+
+    async fn describe_backup(&self, arn: &str) -> Checked {
+        let backup = format!("{arn}/backup/01489602797149-73d8d5bc");
+        refused(self.client.describe_backup().backup_arn(backup).send().await, "BackupNotFoundException")
+    }
+
+    async fn describe_export(&self, arn: &str) -> Checked {
+        let export = format!("{arn}/export/01695353076000-a1b2c3d4");
+        refused(self.client.describe_export().export_arn(export).send().await, "ExportNotFoundException")
+    }
+
+    async fn describe_import(&self, arn: &str) -> Checked {
+        let import = format!("{arn}/import/01695353076000-a1b2c3d4");
+        refused(self.client.describe_import().import_arn(import).send().await, "ImportNotFoundException")
+    }
+
+    async fn describe_global_table(&self) -> Checked {
+        let call = self.client.describe_global_table().global_table_name(&self.table);
+        refused(call.send().await, "GlobalTableNotFoundException")
+    }
+
+    async fn describe_global_table_settings(&self) -> Checked {
+        let call = self.client.describe_global_table_settings().global_table_name(&self.table);
+        refused(call.send().await, "GlobalTableNotFoundException")
     }
 
     async fn update_table(&self) -> Checked {
@@ -401,6 +510,15 @@ fn told<E: ProvideErrorMetadata + Debug>(error: E) -> String {
     match error.code() {
         Some(code) => format!("{code}: {}", error.message().unwrap_or_default()),
         None => format!("{error:?}").chars().take(300).collect(),
+    }
+}
+
+/// The answer must be the exception of this name.
+fn refused<T: Debug, E: ProvideErrorMetadata + Debug>(answer: Result<T, E>, name: &str) -> Checked {
+    match answer {
+        Ok(found) => Err(format!("expected {name}, found {found:?}")),
+        Err(error) if error.code() == Some(name) => Ok(()),
+        Err(error) => Err(told(error)),
     }
 }
 
