@@ -124,6 +124,7 @@ def _flat_actions(request):
     """Each action of a transaction is one message, whose field with the key says what it does."""
     kinds = {"Put": "PutItem", "Update": "UpdateKey", "Delete": "DeleteKey", "ConditionCheck": "CheckKey"}
     items = []
+    _sayable(request.get("TransactItems") != [], "an empty list")
     for sent in request.get("TransactItems") or []:
         _sayable(isinstance(sent, dict) and len(sent) == 1, "not exactly one action")
         ((kind, action),) = sent.items()
@@ -131,12 +132,16 @@ def _flat_actions(request):
         one = {name: value for name, value in _object(action).items() if name != member}
         items.append({**one, kinds[kind]: action[member]})
     rest = {name: one for name, one in request.items() if name != "TransactItems"}
+    if isinstance(rest.get("ClientRequestToken"), str):
+        # The same scripts ran over HTTP a moment ago, and the server remembers their tokens.
+        rest["ClientRequestToken"] = "typed-" + rest["ClientRequestToken"]
     return {**rest, "TransactItems": items} if items else rest
 
 
 def _flat_gets(request):
     """Each item of a read transaction is one message."""
     items = []
+    _sayable(request.get("TransactItems") != [], "an empty list")
     for sent in request.get("TransactItems") or []:
         _sayable(isinstance(sent, dict) and isinstance(sent.get("Get"), dict), "no Get")
         items.append(sent["Get"])

@@ -38,6 +38,10 @@ ELSEWHERE = {
     # The names behind placeholders are judged with the expressions that use them.
     "expressionAttributeNames.pkk.member",
     "requestItems.pkk.member.expressionAttributeNames.pkk.member",
+    *(
+        f"transactItems.1.member.{action}.expressionAttributeNames.pkk.member"
+        for action in ("get", "put", "update", "delete", "conditionCheck")
+    ),
 }
 """Places that other checks look after."""
 
