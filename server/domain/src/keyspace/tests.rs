@@ -38,12 +38,12 @@ fn any_key() -> impl Strategy<Value = Key> {
         shard.clone().prop_map(Key::LastRemoval),
         (shard.clone(), any::<u128>()).prop_map(|(shard, id)| Key::Prepared(shard, TransactionId(id))),
         (shard.clone(), any::<u128>()).prop_map(|(shard, id)| Key::Ledger(shard, TransactionId(id))),
-        (shard.clone(), id.clone(), "[a-z.]{0,6}").prop_map(|(shard, account, token)| Key::Token {
+        (shard.clone(), id, "[a-z.]{0,6}").prop_map(|(shard, account, token)| Key::Token {
             shard,
             account,
             token
         }),
-        (shard.clone(), id.clone()).prop_map(|(shard, stamp)| Key::Aging(shard, Stamp(stamp))),
+        (shard.clone(), id).prop_map(|(shard, stamp)| Key::Aging(shard, Stamp(stamp))),
         shard.clone().prop_map(Key::Applied),
         shard.clone().prop_map(Key::Machine),
         (shard.clone(), id).prop_map(|(shard, table)| Key::Span(shard, TableId(table))),
