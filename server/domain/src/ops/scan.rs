@@ -189,7 +189,7 @@ impl Scan {
 }
 
 impl ScanRun {
-    /// The next plan, for the shard that owns its first hash ([`ScanRun::place`]); `None` when the page is done.
+    /// The next plan, for the shard that owns its first hash; `None` when the page is done.
     pub fn next_plan(&self) -> Option<Plan> {
         self.open.then(|| match &self.rest {
             Rest::Table(plan) => Plan::Scan(plan.clone()),

@@ -14,8 +14,8 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, BillingMode,
-    DeleteRequest, KeySchemaElement, KeyType, KeysAndAttributes, PutRequest, ReturnValue,
-    ScalarAttributeType, TableStatus, Tag, WriteRequest,
+    ConditionCheck, DeleteRequest, Get, KeySchemaElement, KeyType, KeysAndAttributes, Put, PutRequest,
+    ReturnValue, ScalarAttributeType, TableStatus, Tag, TransactGetItem, TransactWriteItem, WriteRequest,
 };
 
 type Item = HashMap<String, AttributeValue>;
@@ -75,6 +75,8 @@ impl Run {
         tell("Scan", self.scan().await);
         tell("ExecuteStatement", self.execute_statement().await);
         tell("BatchExecuteStatement", self.batch_execute_statement().await);
+        tell("TransactWriteItems", self.transact_write().await);
+        tell("TransactGetItems", self.transact_get().await);
         tell("DeleteItem", self.delete_item().await);
         tell("TagResource", self.tag_resource(&known).await);
         tell("ListTagsOfResource", self.list_tags(&known, 2).await);
@@ -276,6 +278,40 @@ impl Run {
             .consistent_read(true);
         let wanted = vec![item([("c", s("red"))]), item([("c", s("blue"))])];
         same(call.send().await.map_err(told)?.items, Some(wanted))
+    }
+
+    async fn transact_write(&self) -> Checked {
+        let put = |pk: &str| {
+            let put = Put::builder().table_name(&self.table).set_item(Some(place(pk, "1")));
+            put.build()
+                .map(|put| TransactWriteItem::builder().put(put).build())
+                .map_err(|error| error.to_string())
+        };
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(place("q", "9")))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(|error| error.to_string())?;
+        let check = TransactWriteItem::builder().condition_check(check).build();
+        let refused =
+            self.client.transact_write_items().transact_items(put("t")?).transact_items(check).send().await;
+        let refused =
+            refused.err().and_then(|error| error.into_service_error().meta().code().map(str::to_owned));
+        same(refused.as_deref(), Some("TransactionCanceledException"))?;
+        let both = self.client.transact_write_items().transact_items(put("t")?).transact_items(put("u")?);
+        both.send().await.map(drop).map_err(told)
+    }
+
+    async fn transact_get(&self) -> Checked {
+        let get = |pk: &str| {
+            let get = Get::builder().table_name(&self.table).set_key(Some(place(pk, "1"))).build();
+            get.map(|get| TransactGetItem::builder().get(get).build()).map_err(|error| error.to_string())
+        };
+        let call = self.client.transact_get_items().transact_items(get("t")?).transact_items(get("none")?);
+        let found = call.send().await.map_err(told)?.responses.unwrap_or_default();
+        let items: Vec<_> = found.into_iter().map(|one| one.item).collect();
+        same(items, vec![Some(place("t", "1")), None])
     }
 
     async fn batch_execute_statement(&self) -> Checked {
