@@ -5,7 +5,7 @@ import sys
 
 from tests.harness.suite import Suite
 
-MODULES = ("start", "kill", "partition", "loss", "disk", "balance", "tables")
+MODULES = ("start", "kill", "partition", "loss", "disk", "balance", "tables", "bank")
 
 
 def main():
