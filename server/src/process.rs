@@ -35,7 +35,7 @@ impl Process {
         identity: Identity,
     ) -> Arc<Self> {
         let members = Members::new(hosts, transport);
-        let settings = ClusterSettings { strong, reconcile: Duration::from_millis(200) };
+        let settings = ClusterSettings { strong, reconcile: Duration::from_millis(500) };
         let cluster = RaftCluster::new(members, clock, settings, Arc::new(|| CommandId(rand::random())));
         let port: Arc<dyn Cluster> = Arc::clone(&cluster) as _;
         let entropy = Arc::new(|| uuid::Uuid::new_v4().as_u128() ^ u128::from(rand::random::<u64>()));

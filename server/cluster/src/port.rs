@@ -65,6 +65,13 @@ pub trait Cluster: Send + Sync + 'static {
     /// ship them: an answer too many does no harm.
     fn owing<'a>(&'a self, shard: ShardId, after: Stamp) -> BoxFuture<'a, ()>;
 
+    /// The index up to which this process, where it leads the shard, has applied its log; `None` where that is not known.
+    /// For workers that need not look again at a shard in which nothing has happened.
+    fn applied(&self, shard: ShardId) -> Option<u64> {
+        let _ = shard;
+        None
+    }
+
     /// Whether this process leads the shard, as far as it knows. For workers that share their work so.
     fn leads(&self, shard: ShardId) -> bool;
 

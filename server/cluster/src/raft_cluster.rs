@@ -18,7 +18,7 @@ use crate::members::Members;
 use crate::port::{Cluster, ClusterError, Freshness};
 
 /// How often a worker that waits for a shard looks whether this process leads it.
-const LEADERSHIP_EVERY: Duration = Duration::from_millis(100);
+const LEADERSHIP_EVERY: Duration = Duration::from_millis(500);
 
 /// What a cluster is told at its start.
 #[derive(Clone, Debug)]
@@ -193,6 +193,10 @@ impl Cluster for RaftCluster {
         deadline: Instant,
     ) -> BoxFuture<'a, Result<ReadReply, ClusterError>> {
         Box::pin(self.read_shard(shard, freshness, plan, deadline))
+    }
+
+    fn applied(&self, shard: ShardId) -> Option<u64> {
+        self.members.leading(shard).map(|replica| replica.applied().index())
     }
 
     fn leads(&self, shard: ShardId) -> bool {

@@ -21,7 +21,7 @@ use trilith_domain::read::{PageShape, Plan, ReadReply, ScanPlan};
 use trilith_values::{ShardId, TableId};
 
 /// How often it is looked for indexes to fill.
-const EVERY: Duration = Duration::from_millis(100);
+const EVERY: Duration = Duration::from_millis(250);
 /// How long one step may take before the index is looked at anew.
 const ATTEMPT: Duration = Duration::from_secs(10);
 /// The pause while a shard owes too much.

@@ -12,7 +12,7 @@
 //! forgotten its participants are asked strongly.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
@@ -50,12 +50,14 @@ impl Default for Settings {
 pub struct TxnSweep {
     cluster: Arc<dyn Cluster>,
     settings: Settings,
+    /// Shards that kept nothing of transactions when they had applied their log up to here.
+    quiet: Mutex<BTreeMap<ShardId, u64>>,
 }
 
 impl TxnSweep {
     /// Of this cluster.
     pub fn new(cluster: Arc<dyn Cluster>, settings: Settings) -> Self {
-        Self { cluster, settings }
+        Self { cluster, settings, quiet: Mutex::default() }
     }
 
     /// Passes for ever.
@@ -72,14 +74,33 @@ impl TxnSweep {
     pub async fn pass(&self) {
         let catalog = self.cluster.catalog();
         for shard in catalog.data_shards().map(|shard| shard.id) {
+            if !self.cluster.leads(shard) || self.is_quiet(shard) {
+                continue;
+            }
             if let Err(error) = self.sweep(shard).await {
                 tracing::debug!(%shard, %error, "transactions are left to the next pass");
             }
         }
     }
 
+    /// Whether nothing has happened in a shard since it kept nothing of transactions.
+    fn is_quiet(&self, shard: ShardId) -> bool {
+        let applied = self.cluster.applied(shard);
+        applied.is_some() && self.quiet().get(&shard).copied() == applied
+    }
+
+    fn quiet(&self) -> MutexGuard<'_, BTreeMap<ShardId, u64>> {
+        self.quiet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn sweep(&self, shard: ShardId) -> Result<(), ClusterError> {
+        // Before the look, which may then have seen more.
+        let applied = self.cluster.applied(shard);
         let page = self.look(shard, Freshness::Eventual).await?;
+        if let Some(applied) = applied.filter(|_| page == TransactionsPage::default()) {
+            self.quiet().insert(shard, applied);
+            return Ok(());
+        }
         let micros = self.cluster.now_micros();
         let patience = u64::try_from(self.settings.patience.as_micros()).unwrap_or(u64::MAX);
         let old = |at: u64, age: u64| at.saturating_add(age) <= micros;
