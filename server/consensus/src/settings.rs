@@ -58,8 +58,8 @@ impl RaftSettings {
     /// asked for signs of life less often, which an idle machine notices; and votes need no waiting after a start.
     pub fn one_process() -> Self {
         Self {
-            heartbeat: Duration::from_millis(800),
-            election: (Duration::from_millis(2_600), Duration::from_millis(3_600)),
+            heartbeat: Duration::from_millis(1_100),
+            election: (Duration::from_millis(3_400), Duration::from_millis(4_400)),
             vote_wait: false,
             ..Self::default()
         }
