@@ -13,7 +13,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use trilith_cluster::Cluster;
 use trilith_consensus::{Addresses, Host};
-use trilith_domain::catalog::{Catalog, NodeRecord, NodeState};
+use trilith_domain::catalog::{Catalog, NodeState};
 use trilith_proto::admin::v1 as proto;
 use trilith_values::{NodeId, ReplicaId, ShardId};
 
@@ -39,14 +39,9 @@ pub fn incoming(catalog: &Catalog, node: NodeId) -> Vec<(ShardId, ReplicaId)> {
 
 /// The node that a newcomer of this zone takes over from: the newest one that has a replica or is about to have one.
 pub fn predecessor(catalog: &Catalog, zone: &str) -> Option<NodeId> {
-    let placed = |node: &NodeRecord| {
-        catalog.shards().any(|shard| {
-            let places = shard.replicas.iter().chain(shard.incoming.iter().map(|(place, _)| place));
-            places.into_iter().any(|place| place.node == node.id)
-        })
-    };
-    let there =
-        catalog.nodes().filter(|node| node.zone == zone && node.state != NodeState::Left && placed(node));
+    let there = catalog
+        .nodes()
+        .filter(|node| node.zone == zone && node.state != NodeState::Left && catalog.has_place(node.id));
     there.map(|node| node.id).max()
 }
 

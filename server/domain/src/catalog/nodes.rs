@@ -87,7 +87,7 @@ pub(super) fn add(catalog: &Catalog, joining: &Joining<'_>) -> Outcome {
         let Some(replaced) = catalog.node(replaced) else {
             return Outcome::reply(CatalogReply::NotFound);
         };
-        if replaced.state == NodeState::Left || !has_a_place(catalog, replaced.id) {
+        if replaced.state == NodeState::Left || !catalog.has_place(replaced.id) {
             return Outcome::invalid(format!(
                 "node {} holds no replica any more, so there is nothing to take over from it",
                 replaced.id
@@ -120,14 +120,6 @@ pub(super) fn add(catalog: &Catalog, joining: &Joining<'_>) -> Outcome {
         }
     }
     draft.done(CatalogReply::Node(node))
-}
-
-/// Whether the node has a replica, or is about to have one.
-fn has_a_place(catalog: &Catalog, node: NodeId) -> bool {
-    catalog.shards().any(|shard| {
-        let incoming = shard.incoming.iter().map(|(place, _)| place);
-        shard.replicas.iter().chain(incoming).any(|place| place.node == node)
-    })
 }
 
 /// The shard with incoming replicas on `node` for all that `replaced` has of it; `None` if that is nothing.

@@ -99,6 +99,14 @@ impl Catalog {
         }
     }
 
+    /// Whether a node has a replica, or is about to have one.
+    pub fn has_place(&self, node: NodeId) -> bool {
+        self.shards().any(|shard| {
+            let incoming = shard.incoming.iter().map(|(place, _)| place);
+            shard.replicas.iter().chain(incoming).any(|place| place.node == node)
+        })
+    }
+
     /// How often the catalog has changed.
     pub fn version(&self) -> u64 {
         self.counters.version
