@@ -208,7 +208,10 @@ impl Op {
     /// whose answer is an item or less, of which any number may be in the making.
     pub fn answer_megabytes_max(&self) -> u32 {
         match self {
-            Self::Query(_) | Self::Scan(_) => 1,
+            Self::Query(_) | Self::Scan(_) | Self::ExecuteStatement(_) => 1,
+            Self::TransactGetItems(_) => 4,
+            // 25 items of 400 KB.
+            Self::BatchExecuteStatement(_) => 10,
             Self::BatchGetItem(_) => 16,
             _ => 0,
         }
