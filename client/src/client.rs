@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 use trilith_proto::data::v1 as proto;
 
 use crate::connection::{Nodes, Settings};
+use crate::convert::item_in;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::items::{BatchGet, BatchGot, BatchWrite, BatchWritten, Delete, Get, Got, Put, Update, Written};
 use crate::pages::{Page, Query, Scan};
@@ -91,6 +92,18 @@ impl Client {
     /// Executes a PartiQL statement. Whether it reads is for the server to tell, so it is never made twice in doubt.
     pub async fn execute(&self, statement: Statement) -> Result<Rows> {
         Rows::of(self.nodes.call(statement.message()).await?)
+    }
+
+    /// Executes PartiQL statements together or not at all: reads of one item each, or writes and conditions (`EXISTS`).
+    /// Answers the items of reads. Options of single statements mean nothing here.
+    pub async fn execute_together(
+        &self,
+        statements: impl IntoIterator<Item = Statement>,
+    ) -> Result<Vec<Option<trilith_values::Item>>> {
+        let transact_statements = statements.into_iter().map(Statement::of_transaction).collect();
+        let request = proto::ExecuteTransactionRequest { transact_statements, ..Default::default() };
+        let answer = self.nodes.call(request).await?;
+        answer.responses.into_iter().map(|found| found.item.map(item_in).transpose()).collect()
     }
 
     /// Creates a table. It is usable once it is active: see [`Client::wait_until_active`].

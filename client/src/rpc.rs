@@ -47,6 +47,7 @@ calls! {
     batch_get_item(BatchGetItemRequest) -> BatchGetItemResponse, reads true;
     batch_write_item(BatchWriteItemRequest) -> BatchWriteItemResponse, reads false;
     execute_statement(ExecuteStatementRequest) -> ExecuteStatementResponse, reads false;
+    execute_transaction(ExecuteTransactionRequest) -> ExecuteTransactionResponse, reads false;
     create_table(CreateTableRequest) -> CreateTableResponse, reads false;
     describe_table(DescribeTableRequest) -> DescribeTableResponse, reads true;
     list_tables(ListTablesRequest) -> ListTablesResponse, reads true;

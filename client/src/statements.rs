@@ -61,6 +61,14 @@ impl Statement {
         self
     }
 
+    pub(crate) fn of_transaction(self) -> proto::ParameterizedStatement {
+        proto::ParameterizedStatement {
+            statement: self.text,
+            parameters: self.parameters.into_iter().map(value_out).collect(),
+            ..Default::default()
+        }
+    }
+
     pub(crate) fn message(self) -> proto::ExecuteStatementRequest {
         let asked = if self.capacity {
             proto::ReturnConsumedCapacity::Total

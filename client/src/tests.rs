@@ -93,6 +93,7 @@ by_script! {
     batch_write_item(BatchWriteItemRequest) -> BatchWriteItemResponse;
     execute_statement(ExecuteStatementRequest) -> ExecuteStatementResponse;
     batch_execute_statement(BatchExecuteStatementRequest) -> BatchExecuteStatementResponse;
+    execute_transaction(ExecuteTransactionRequest) -> ExecuteTransactionResponse;
     transact_get_items(TransactGetItemsRequest) -> TransactGetItemsResponse;
     transact_write_items(TransactWriteItemsRequest) -> TransactWriteItemsResponse;
     create_table(CreateTableRequest) -> CreateTableResponse;

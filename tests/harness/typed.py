@@ -131,11 +131,14 @@ def _flat_actions(request):
         member = "Item" if kind == "Put" else "Key"
         one = {name: value for name, value in _object(action).items() if name != member}
         items.append({**one, kinds[kind]: action[member]})
-    rest = {name: one for name, one in request.items() if name != "TransactItems"}
-    if isinstance(rest.get("ClientRequestToken"), str):
-        # The same scripts ran over HTTP a moment ago, and the server remembers their tokens.
-        rest["ClientRequestToken"] = "typed-" + rest["ClientRequestToken"]
+    rest = _another_token({name: one for name, one in request.items() if name != "TransactItems"})
     return {**rest, "TransactItems": items} if items else rest
+
+
+def _another_token(request):
+    """The same scripts ran over HTTP a moment ago, and the server remembers their tokens."""
+    token = request.get("ClientRequestToken")
+    return {**request, "ClientRequestToken": f"typed-{token}"} if isinstance(token, str) else request
 
 
 def _flat_gets(request):
@@ -183,7 +186,12 @@ def _continuous_backups(found):
     return {"ContinuousBackupsDescription": {**found, "PointInTimeRecoveryDescription": recovery}}
 
 
-REQUESTS = {"BatchWriteItem": _flat_writes, "TransactGetItems": _flat_gets, "TransactWriteItems": _flat_actions}
+REQUESTS = {
+    "BatchWriteItem": _flat_writes,
+    "ExecuteTransaction": _another_token,
+    "TransactGetItems": _flat_gets,
+    "TransactWriteItems": _flat_actions,
+}
 """From an operation's request to what its message looks like."""
 
 ANSWERS = {

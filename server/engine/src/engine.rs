@@ -76,6 +76,9 @@ impl Engine {
             Op::BatchExecuteStatement(batch) => {
                 Output::BatchExecuteStatement(self.batch_execute_statement(caller, op, batch).await)
             }
+            Op::ExecuteTransaction(execute) => {
+                Output::ExecuteTransaction(self.execute_transaction(caller, op, execute).await?)
+            }
             Op::TransactGetItems(transaction) => {
                 Output::TransactGetItems(self.transact_get(caller, op, transaction).await?)
             }

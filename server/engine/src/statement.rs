@@ -9,6 +9,7 @@ use trilith_domain::partiql::lower::{Lowered, Place, Prepared};
 use trilith_domain::partiql::reads::Read;
 
 use crate::engine::Engine;
+use crate::error;
 use crate::lookup::Target;
 use crate::service::Caller;
 
@@ -35,7 +36,7 @@ impl Engine {
             let prepared = statement.as_ref().map_err(OpError::clone)?;
             let target = Target { caller, op, table: &prepared.table };
             let record = self.data_table(target).await?;
-            let lowered = prepared.lower(&record, None, Place::Batch)?;
+            let lowered = prepared.lower(&record, None, Place::Batch).map_err(OpError::from)?;
             self.lowered(target, prepared, lowered, None).await
         });
         batch.shape(join_all(statements).await)
@@ -67,6 +68,7 @@ impl Engine {
                 let reply = self.write(target, |record| delete.bind(record)).await?;
                 delete.shape(reply)?.into()
             }
+            Lowered::Check(..) => return Err(error::out_of_place("a condition outside of a transaction")),
             Lowered::Reads(reads) => {
                 let mut run = reads.run(prepared, token)?;
                 while let Some(read) = run.next_read() {

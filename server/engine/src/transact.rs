@@ -2,13 +2,14 @@
 //!
 //! All tables are looked up and every action is bound before anything is sent. Where one shard owns all the items, a
 //! write transaction is one command, and whether it happened is the one reply to it; otherwise [`coordinator`] runs two
-//! phases. A read transaction is [`read`].
+//! phases. A read transaction is [`read`]. [`statements`] makes either of statements.
 //!
 //! A `ClientRequestToken` chooses a shard that remembers it, wherever the items are. For a transaction of one shard it is
 //! claimed there first (so that another request cannot have it), and its outcome stands with the items.
 
 mod coordinator;
 mod read;
+mod statements;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,10 +52,34 @@ impl<'a> Tables<'a> {
         Ok(Self { caller, op, known })
     }
 
+    /// Those of the tables that are there.
+    async fn look_up_existing(
+        engine: &Engine,
+        caller: &'a Caller,
+        op: &'a Op,
+        named: impl Iterator<Item = &'a TableRef>,
+    ) -> Result<Self, OpError> {
+        let mut known: Vec<(&TableRef, Binding)> = Vec::new();
+        let mut absent: Vec<&TableRef> = Vec::new();
+        for table in named {
+            if absent.contains(&table) || known.iter().any(|(other, _)| *other == table) {
+                continue;
+            }
+            match engine.data_table(Target { caller, op, table }).await {
+                Ok(record) => known.push((table, Binding::to(record))),
+                Err(OpError::ResourceNotFound(_)) => absent.push(table),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self { caller, op, known })
+    }
+
+    fn get(&self, table: &TableRef) -> Option<&Arc<TableRecord>> {
+        self.known.iter().find(|(known, _)| *known == table).map(|(_, binding)| binding.record())
+    }
+
     fn record(&self, table: &TableRef) -> &Arc<TableRecord> {
-        let (_, binding) =
-            self.known.iter().find(|(known, _)| *known == table).expect("every table was looked up");
-        binding.record()
+        self.get(table).expect("every table was looked up")
     }
 
     /// A shard knows one of them otherwise: all are looked up again.
@@ -109,6 +134,16 @@ impl Engine {
     ) -> Result<TransactWriteItemsOutput, OpError> {
         let named = transaction.actions.iter().map(|action| &action.table);
         let mut tables = Tables::look_up(self, caller, op, named).await?;
+        self.transact_write_in(caller, &mut tables, transaction).await
+    }
+
+    /// A write transaction in tables that were looked up.
+    async fn transact_write_in(
+        &self,
+        caller: &Caller,
+        tables: &mut Tables<'_>,
+        transaction: &TransactWriteItems,
+    ) -> Result<TransactWriteItemsOutput, OpError> {
         loop {
             let writes = transaction.bind(|table| tables.record(table))?;
             let shards = transaction

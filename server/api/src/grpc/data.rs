@@ -74,6 +74,7 @@ data_service! {
     batch_write_item BatchWriteItem(BatchWriteItemRequest) -> BatchWriteItemResponse;
     execute_statement ExecuteStatement(ExecuteStatementRequest) -> ExecuteStatementResponse;
     batch_execute_statement BatchExecuteStatement(BatchExecuteStatementRequest) -> BatchExecuteStatementResponse;
+    execute_transaction ExecuteTransaction(ExecuteTransactionRequest) -> ExecuteTransactionResponse;
     transact_get_items TransactGetItems(TransactGetItemsRequest) -> TransactGetItemsResponse;
     transact_write_items TransactWriteItems(TransactWriteItemsRequest) -> TransactWriteItemsResponse;
     create_table CreateTable(CreateTableRequest) -> CreateTableResponse;

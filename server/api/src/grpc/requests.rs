@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use trilith_domain::OpError;
-use trilith_domain::ops::batch_execute_statement::StatementInput;
+use trilith_domain::ops::statement::StatementInput;
 use trilith_domain::ops::transact_get_items::{GetInput, TransactGetItemInput};
 use trilith_domain::ops::transact_write_items::{ActionInput, TransactWriteItemInput};
 use trilith_domain::ops::types::{
@@ -23,14 +23,15 @@ use trilith_domain::ops::{
     DescribeEndpoints, DescribeEndpointsInput, DescribeExport, DescribeExportInput, DescribeGlobalTable,
     DescribeGlobalTableSettings, DescribeImport, DescribeImportInput, DescribeKinesisStreamingDestination,
     DescribeLimits, DescribeStream, DescribeStreamInput, DescribeTable, DescribeTableReplicaAutoScaling,
-    DescribeTimeToLive, ExecuteStatement, ExecuteStatementInput, GetItem, GetItemInput, GetResourcePolicy,
-    GetResourcePolicyInput, GlobalTableInput, ListBackups, ListBackupsInput, ListBulkOperations,
-    ListBulkOperationsInput, ListContributorInsights, ListContributorInsightsInput, ListExports,
-    ListExportsInput, ListGlobalTables, ListGlobalTablesInput, ListImports, ListImportsInput, ListStreams,
-    ListStreamsInput, ListTables, ListTablesInput, ListTagsOfResource, ListTagsOfResourceInput, Op, PutItem,
-    PutItemInput, Query, QueryInput, Scan, ScanInput, ShardFilterInput, TagResource, TagResourceInput,
-    TransactGetItems, TransactGetItemsInput, TransactWriteItems, TransactWriteItemsInput, UntagResource,
-    UntagResourceInput, UpdateItem, UpdateItemInput, UpdateTable, UpdateTableInput,
+    DescribeTimeToLive, ExecuteStatement, ExecuteStatementInput, ExecuteTransaction, ExecuteTransactionInput,
+    GetItem, GetItemInput, GetResourcePolicy, GetResourcePolicyInput, GlobalTableInput, ListBackups,
+    ListBackupsInput, ListBulkOperations, ListBulkOperationsInput, ListContributorInsights,
+    ListContributorInsightsInput, ListExports, ListExportsInput, ListGlobalTables, ListGlobalTablesInput,
+    ListImports, ListImportsInput, ListStreams, ListStreamsInput, ListTables, ListTablesInput,
+    ListTagsOfResource, ListTagsOfResourceInput, Op, PutItem, PutItemInput, Query, QueryInput, Scan,
+    ScanInput, ShardFilterInput, TagResource, TagResourceInput, TransactGetItems, TransactGetItemsInput,
+    TransactWriteItems, TransactWriteItemsInput, UntagResource, UntagResourceInput, UpdateItem,
+    UpdateItemInput, UpdateTable, UpdateTableInput,
 };
 use trilith_proto::data::v1 as proto;
 use trilith_values::AttributeValue;
@@ -445,19 +446,43 @@ impl Ask for proto::ExecuteStatementRequest {
     }
 }
 
+/// One statement of several.
+fn statement(
+    text: String,
+    sent: Vec<proto::AttributeValue>,
+    consistent_read: Option<bool>,
+    failure: i32,
+) -> StatementInput {
+    let (parameters, value_fault) = parameters(sent);
+    StatementInput {
+        statement: required(text),
+        parameters,
+        consistent_read,
+        return_values_on_condition_check_failure: on_failure(failure),
+        value_fault,
+    }
+}
+
+impl Ask for proto::ExecuteTransactionRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let statement = |sent: proto::ParameterizedStatement| {
+            let failure = sent.return_values_on_condition_check_failure;
+            statement(sent.statement, sent.parameters, None, failure)
+        };
+        let input = ExecuteTransactionInput {
+            transact_statements: list(self.transact_statements.into_iter().map(statement).collect()),
+            client_request_token: self.client_request_token,
+            return_consumed_capacity: consumed(self.return_consumed_capacity),
+        };
+        ExecuteTransaction::parse(input).map(Op::ExecuteTransaction)
+    }
+}
+
 impl Ask for proto::BatchExecuteStatementRequest {
     fn op(self, _: Option<&str>) -> Result<Op, OpError> {
         let statement = |sent: proto::BatchStatementRequest| {
-            let (parameters, value_fault) = parameters(sent.parameters);
-            StatementInput {
-                statement: required(sent.statement),
-                parameters,
-                consistent_read: sent.consistent_read,
-                return_values_on_condition_check_failure: on_failure(
-                    sent.return_values_on_condition_check_failure,
-                ),
-                value_fault,
-            }
+            let failure = sent.return_values_on_condition_check_failure;
+            statement(sent.statement, sent.parameters, sent.consistent_read, failure)
         };
         let input = BatchExecuteStatementInput {
             statements: list(self.statements.into_iter().map(statement).collect()),

@@ -102,6 +102,14 @@ answers! {
         responses: batch.responses.into_iter().map(statement).collect(),
         consumed_capacity: batch.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
     };
+    ExecuteTransactionResponse: ExecuteTransaction(executed) => Self {
+        responses: executed
+            .responses
+            .into_iter()
+            .map(|item| proto::TransactGetResponse { item: item.map(item_out) })
+            .collect(),
+        consumed_capacity: executed.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
+    };
     TransactGetItemsResponse: TransactGetItems(got) => Self {
         responses: got
             .responses

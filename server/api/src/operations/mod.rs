@@ -17,9 +17,9 @@ use trilith_domain::ops::{
     DescribeEndpoints, DescribeEndpointsInput, DescribeExport, DescribeGlobalTable,
     DescribeGlobalTableSettings, DescribeImport, DescribeKinesisStreamingDestination, DescribeLimits,
     DescribeStream, DescribeTable, DescribeTableReplicaAutoScaling, DescribeTimeToLive, ExecuteStatement,
-    GetItem, GetResourcePolicy, ListBackups, ListBulkOperations, ListContributorInsights, ListExports,
-    ListGlobalTables, ListImports, ListStreams, ListTables, ListTagsOfResource, Op, PutItem, Query, Scan,
-    TagResource, TransactGetItems, TransactWriteItems, UntagResource, UpdateItem, UpdateTable,
+    ExecuteTransaction, GetItem, GetResourcePolicy, ListBackups, ListBulkOperations, ListContributorInsights,
+    ListExports, ListGlobalTables, ListImports, ListStreams, ListTables, ListTagsOfResource, Op, PutItem,
+    Query, Scan, TagResource, TransactGetItems, TransactWriteItems, UntagResource, UpdateItem, UpdateTable,
 };
 
 use crate::json::ops::Nothing;
@@ -112,6 +112,7 @@ static OPERATIONS: &[Operation] = &[
         ExecuteStatement::parse(read(body)?).map(|op| Op::ExecuteStatement(Box::new(op)))
     }),
     row!(BatchExecuteStatement, DynamoDb, Write),
+    row!(ExecuteTransaction, DynamoDb, Write),
     row!(TransactGetItems, DynamoDb, Read),
     row!(TransactWriteItems, DynamoDb, Write),
     row!(CreateTable, DynamoDb, Control, |body, _| {

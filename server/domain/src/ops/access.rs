@@ -41,6 +41,7 @@ impl Op {
             Self::BatchWriteItem(_) => "BatchWriteItem",
             Self::ExecuteStatement(_) => "ExecuteStatement",
             Self::BatchExecuteStatement(_) => "BatchExecuteStatement",
+            Self::ExecuteTransaction(_) => "ExecuteTransaction",
             Self::TransactGetItems(_) => "TransactGetItems",
             Self::TransactWriteItems(_) => "TransactWriteItems",
             Self::TagResource(_) => "TagResource",
@@ -88,6 +89,7 @@ impl Op {
             Self::BatchWriteItem(op) => op.tables.iter().map(|part| &part.table).collect(),
             Self::ExecuteStatement(op) => vec![op.table()],
             Self::BatchExecuteStatement(op) => op.tables(),
+            Self::ExecuteTransaction(op) => op.tables().collect(),
             Self::TransactGetItems(op) => op.gets.iter().map(|get| &get.table).collect(),
             Self::TransactWriteItems(op) => op.actions.iter().map(|action| &action.table).collect(),
             Self::TagResource(op) => vec![&op.table],
@@ -139,6 +141,7 @@ impl Op {
             // A statement is allowed by what it does.
             Self::ExecuteStatement(op) => vec![op.prepared.access()],
             Self::BatchExecuteStatement(op) => op.statements.iter().flatten().map(Prepared::access).collect(),
+            Self::ExecuteTransaction(op) => op.statements.iter().map(Prepared::access).collect(),
             _ => tables.into_iter().map(on).collect(),
         };
         if access.is_empty() {
@@ -165,6 +168,7 @@ impl Op {
             | Self::BatchWriteItem(_)
             | Self::ExecuteStatement(_)
             | Self::BatchExecuteStatement(_)
+            | Self::ExecuteTransaction(_)
             | Self::TransactGetItems(_)
             | Self::TransactWriteItems(_) => {
                 OpError::ResourceNotFound("Requested resource not found".to_owned())
@@ -237,6 +241,7 @@ into_op!(BatchGetItem);
 into_op!(BatchWriteItem);
 into_op!(ExecuteStatement, boxed);
 into_op!(BatchExecuteStatement);
+into_op!(ExecuteTransaction);
 into_op!(TransactGetItems);
 into_op!(TransactWriteItems);
 into_op!(TagResource);

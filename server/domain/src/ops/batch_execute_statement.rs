@@ -3,32 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use trilith_values::{AttributeValue, Item};
+use trilith_values::Item;
 
 use super::TableRef;
 use super::execute_statement::ExecuteStatementOutput;
-use super::types::{ConsumedCapacity, ReturnConsumed, ValueFault};
-use super::write;
+use super::statement::{StatementError, StatementInput, refuse_exists};
+use super::types::{ConsumedCapacity, ReturnConsumed};
 use crate::error::OpError;
 use crate::limits::BATCH_STATEMENTS_MAX;
-use crate::partiql::ast::Statement;
 use crate::partiql::lower::Prepared;
-use crate::validate::{CHECKED, Constraints};
-
-/// One statement, as it was sent.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StatementInput {
-    /// `Statement`.
-    pub statement: Option<String>,
-    /// `Parameters`.
-    pub parameters: Option<Vec<AttributeValue>>,
-    /// `ConsistentRead`.
-    pub consistent_read: Option<bool>,
-    /// `ReturnValuesOnConditionCheckFailure`.
-    pub return_values_on_condition_check_failure: Option<String>,
-    /// First fault met while decoding this statement's parameters.
-    pub value_fault: ValueFault,
-}
+use crate::validate::Constraints;
 
 /// What BatchExecuteStatement is asked. See [`super::types`] on how members arrive.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,17 +21,6 @@ pub struct BatchExecuteStatementInput {
     pub statements: Option<Vec<StatementInput>>,
     /// `ReturnConsumedCapacity`.
     pub return_consumed_capacity: Option<String>,
-}
-
-/// Why one statement of a batch failed: `BatchStatementError`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StatementError {
-    /// `Code`.
-    pub code: &'static str,
-    /// `Message`.
-    pub message: String,
-    /// `Item`: of a false condition, where it was asked for.
-    pub item: Option<Item>,
 }
 
 /// What one statement of a batch answers: `BatchStatementResponse`.
@@ -88,36 +61,13 @@ impl BatchExecuteStatement {
         if check.is_clean() {
             check.count("statements", statements.len(), 1, BATCH_STATEMENTS_MAX);
         }
-        let mut on_failure = Vec::with_capacity(statements.len());
-        for (i, statement) in statements.iter().enumerate() {
-            let path = |member: &str| format!("statements.{}.member.{member}", i + 1);
-            check.statement(&path("statement"), statement.statement.as_deref());
-            check.parameters(&path("parameters"), statement.parameters.as_deref());
-            let given = statement.return_values_on_condition_check_failure.as_deref();
-            on_failure.push(check.old_on_failure_at(&path("returnValuesOnConditionCheckFailure"), given));
-            if check.is_full() {
-                break;
-            }
-        }
+        let old_on_failure = StatementInput::check_list("statements", &statements, &mut check);
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
         check.finish()?;
         let prepare = |(input, old_on_failure): (StatementInput, bool)| {
-            write::check_fault(input.value_fault)?;
-            let prepared = Prepared::new(
-                input.statement.expect(CHECKED),
-                input.parameters.unwrap_or_default(),
-                input.consistent_read.unwrap_or(false),
-                old_on_failure,
-                consumed,
-            )?;
-            if matches!(prepared.statement, Statement::Exists(_)) {
-                return Err(OpError::validation(
-                    "EXISTS can only be used in ExecuteTransaction write requests.",
-                ));
-            }
-            Ok(prepared)
+            input.prepare(old_on_failure, consumed).and_then(refuse_exists)
         };
-        let statements: Vec<_> = statements.into_iter().zip(on_failure).map(prepare).collect();
+        let statements: Vec<_> = statements.into_iter().zip(old_on_failure).map(prepare).collect();
         let mut kinds = statements.iter().flatten().map(|prepared| prepared.statement.is_read());
         let first = kinds.next();
         if kinds.any(|is_read| Some(is_read) != first) {
@@ -166,41 +116,5 @@ impl BatchExecuteStatement {
             responses,
             consumed_capacity: wanted.then(|| capacity.into_values().collect()),
         }
-    }
-}
-
-impl StatementError {
-    /// The codes of a batch's errors are not the names of exceptions (contract 1, BatchExecuteStatement).
-    pub fn of(error: OpError) -> Self {
-        let code = match &error {
-            OpError::Validation(_)
-            | OpError::Serialization(_)
-            | OpError::IdempotentParameterMismatch
-            | OpError::UnknownOperation => "ValidationError",
-            OpError::ConditionalCheckFailed { .. } => "ConditionalCheckFailed",
-            OpError::DuplicateItem => "DuplicateItem",
-            OpError::ResourceNotFound(_)
-            | OpError::TableNotFound(_)
-            | OpError::PolicyNotFound(_)
-            | OpError::BackupNotFound(_)
-            | OpError::ExportNotFound(_)
-            | OpError::ImportNotFound(_)
-            | OpError::GlobalTableNotFound(_) => "ResourceNotFound",
-            OpError::ResourceInUse(_) | OpError::LimitExceeded(_) => "RequestLimitExceeded",
-            OpError::CollectionTooLarge(_) => "ItemCollectionSizeLimitExceeded",
-            OpError::TransactionConflict(_)
-            | OpError::TransactionCanceled(_)
-            | OpError::TransactionInProgress => "TransactionConflict",
-            OpError::ThroughputExceeded(_) => "ProvisionedThroughputExceeded",
-            // Surely not done: the client may send it again.
-            OpError::Throttling(_) | OpError::Unavailable(_) => "ThrottlingError",
-            OpError::Internal(_) => "InternalServerError",
-        };
-        let message = error.message().to_owned();
-        let item = match error {
-            OpError::ConditionalCheckFailed { item } => item,
-            _ => None,
-        };
-        Self { code, message, item }
     }
 }

@@ -3,15 +3,14 @@
 use trilith_values::{AttributeValue, Item};
 
 use super::TableRef;
+use super::statement::{StatementInput, refuse_exists};
 use super::types::{ConsumedCapacity, ValueFault, WriteOutput};
-use super::write;
 use crate::catalog::TableRecord;
 use crate::error::OpError;
-use crate::limits::{NEXT_TOKEN_MAX, STATEMENT_MAX};
-use crate::partiql::ast::Statement;
+use crate::limits::NEXT_TOKEN_MAX;
 use crate::partiql::lower::{Lowered, Place, Prepared};
 use crate::partiql::reads::ReadPage;
-use crate::validate::{CHECKED, Constraints};
+use crate::validate::Constraints;
 
 /// What ExecuteStatement is asked. See [`super::types`] on how members arrive.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,25 +61,19 @@ impl ExecuteStatement {
     /// All checks that need no table.
     pub fn parse(input: ExecuteStatementInput) -> Result<Self, OpError> {
         let mut check = Constraints::new();
-        check.statement("statement", input.statement.as_deref());
-        check.parameters("parameters", input.parameters.as_deref());
+        let statement = StatementInput {
+            statement: input.statement,
+            parameters: input.parameters,
+            consistent_read: input.consistent_read,
+            return_values_on_condition_check_failure: input.return_values_on_condition_check_failure,
+            value_fault: input.value_fault,
+        };
+        let old_on_failure = statement.check(&mut check);
         check.length("nextToken", input.next_token.as_deref(), 1, NEXT_TOKEN_MAX);
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
         check.at_least("limit", input.limit, 1);
-        let old_on_failure = check.old_on_failure(input.return_values_on_condition_check_failure.as_deref());
         check.finish()?;
-        // A parameter is looked at before the statement is.
-        write::check_fault(input.value_fault)?;
-        let prepared = Prepared::new(
-            input.statement.expect(CHECKED),
-            input.parameters.unwrap_or_default(),
-            input.consistent_read.unwrap_or(false),
-            old_on_failure,
-            consumed,
-        )?;
-        if matches!(prepared.statement, Statement::Exists(_)) {
-            return Err(OpError::validation("EXISTS can only be used in ExecuteTransaction write requests."));
-        }
+        let prepared = statement.prepare(old_on_failure, consumed).and_then(refuse_exists)?;
         if input.next_token.is_some() && !prepared.statement.is_read() {
             return Err(OpError::validation("NextToken does not match request"));
         }
@@ -98,7 +91,7 @@ impl ExecuteStatement {
     /// # Errors
     /// `ValidationException`, for what does not fit the table.
     pub fn lower(&self, record: &TableRecord) -> Result<Lowered, OpError> {
-        self.prepared.lower(record, self.limit, Place::Alone)
+        Ok(self.prepared.lower(record, self.limit, Place::Alone)?)
     }
 }
 
@@ -119,23 +112,6 @@ impl From<ReadPage> for ExecuteStatementOutput {
             next_token: page.next_token,
             consumed_capacity: page.consumed_capacity,
             last_evaluated_key: page.last_evaluated_key,
-        }
-    }
-}
-
-impl Constraints {
-    /// A required statement.
-    pub(super) fn statement(&mut self, path: &str, value: Option<&str>) {
-        if value.is_none() {
-            self.missing(path);
-        }
-        self.length(path, value, 1, STATEMENT_MAX);
-    }
-
-    /// The parameters of a statement: none at all, or one and more.
-    pub(super) fn parameters(&mut self, path: &str, values: Option<&[AttributeValue]>) {
-        if values.is_some_and(<[AttributeValue]>::is_empty) {
-            self.count(path, 0, 1, usize::MAX);
         }
     }
 }

@@ -81,10 +81,28 @@ fn check_not_empty(name: &str, value: &KeyValue) -> Result<(), OpError> {
         return Ok(());
     }
     let kind = if value.key_type() == KeyType::B { "binary" } else { "string" };
-    Err(OpError::Validation(format!(
+    Err(empty_key(name, kind))
+}
+
+/// The answer to an empty value of a key attribute.
+fn empty_key(name: &str, kind: &str) -> OpError {
+    OpError::Validation(format!(
         "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty \
          {kind} value. Key: {name}"
-    )))
+    ))
+}
+
+/// No key attribute of a `Key` or of an item is empty, whatever else is the matter with it.
+pub(super) fn check_filled(record: &TableRecord, item: &Item) -> Result<(), OpError> {
+    for KeyAttribute { name, .. } in std::iter::once(&record.definition.hash).chain(&record.definition.range)
+    {
+        match item.get(name) {
+            Some(AttributeValue::S(text)) if text.is_empty() => return Err(empty_key(name, "string")),
+            Some(AttributeValue::B(bytes)) if bytes.is_empty() => return Err(empty_key(name, "binary")),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The service's text has no blank before the number.

@@ -25,6 +25,7 @@ pub mod describe_endpoints;
 pub mod describe_limits;
 pub mod describe_table;
 pub mod execute_statement;
+pub mod execute_transaction;
 pub mod get_item;
 pub mod global_tables;
 mod index_read;
@@ -41,6 +42,7 @@ pub mod query;
 pub mod resource_policy;
 pub mod scan;
 pub mod settings;
+pub mod statement;
 pub mod streams;
 pub mod table_ref;
 pub mod tag_resource;
@@ -48,6 +50,7 @@ mod tags;
 pub mod time_to_live;
 pub mod transact_get_items;
 pub mod transact_write_items;
+mod transaction;
 pub mod transfers;
 pub mod types;
 pub mod untag_resource;
@@ -82,6 +85,7 @@ pub use describe_endpoints::{DescribeEndpoints, DescribeEndpointsInput, Describe
 pub use describe_limits::{DescribeLimits, DescribeLimitsOutput};
 pub use describe_table::{DescribeTable, DescribeTableInput};
 pub use execute_statement::{ExecuteStatement, ExecuteStatementInput, ExecuteStatementOutput};
+pub use execute_transaction::{ExecuteTransaction, ExecuteTransactionInput, ExecuteTransactionOutput};
 pub use get_item::{GetItem, GetItemInput, GetItemOutput};
 pub use global_tables::{
     DescribeGlobalTable, DescribeGlobalTableInput, DescribeGlobalTableSettings,
@@ -147,6 +151,8 @@ pub enum Op {
     ExecuteStatement(Box<ExecuteStatement>),
     /// BatchExecuteStatement.
     BatchExecuteStatement(BatchExecuteStatement),
+    /// ExecuteTransaction.
+    ExecuteTransaction(ExecuteTransaction),
     /// TransactGetItems.
     TransactGetItems(TransactGetItems),
     /// TransactWriteItems.
@@ -210,6 +216,7 @@ impl Op {
         match self {
             Self::Query(_) | Self::Scan(_) | Self::ExecuteStatement(_) => 1,
             Self::TransactGetItems(_) => 4,
+            Self::ExecuteTransaction(op) => 4 * u32::from(op.is_read()),
             // 25 items of 400 KB.
             Self::BatchExecuteStatement(_) => 10,
             Self::BatchGetItem(_) => 16,
@@ -252,6 +259,8 @@ pub enum Output {
     ExecuteStatement(ExecuteStatementOutput),
     /// An answer for each statement.
     BatchExecuteStatement(BatchExecuteStatementOutput),
+    /// Items, of reads.
+    ExecuteTransaction(ExecuteTransactionOutput),
     /// Items.
     TransactGetItems(TransactGetItemsOutput),
     /// Capacity.

@@ -1,12 +1,10 @@
 //! TransactGetItems: up to 100 items by their keys, from any tables, as they were at one moment.
 
-use std::collections::BTreeSet;
-
 use trilith_values::Item;
 
-use super::transact_write_items::several_on_one;
+use super::transaction::{Fault, bind_all};
 use super::types::{ConsumedCapacity, Names, ReturnConsumed, UnitKind, ValueFault};
-use super::{TableRef, write};
+use super::{TableRef, keys, write};
 use crate::capacity;
 use crate::catalog::TableRecord;
 use crate::error::{CancellationReason, OpError};
@@ -112,19 +110,12 @@ impl TransactGetItems {
     }
 
     /// The plan of each item, from the record of its table. No item may be asked for twice.
+    ///
+    /// # Errors
+    /// The cancellation for keys that do not fit, or the refusal of the whole.
     pub fn bind<'r>(&self, record: impl Fn(&TableRef) -> &'r TableRecord) -> Result<Vec<GetPlan>, OpError> {
-        let mut seen = BTreeSet::new();
-        let mut plans = Vec::with_capacity(self.gets.len());
-        for get in &self.gets {
-            let record = record(&get.table);
-            let key = write::bind_key(record, &get.key)?;
-            if !seen.insert((record.id, key.clone())) {
-                return Err(several_on_one());
-            }
-            let projection = get.projection.clone();
-            plans.push(GetPlan { table: record.id, schema: record.version, key, projection });
-        }
-        Ok(plans)
+        let bind = |get: &TransactGet| get.bind(record(&get.table));
+        bind_all(&self.gets, bind, |plan| (plan.table, plan.key.clone()))
     }
 
     /// The answer, from what was found of each item, in order.
@@ -158,6 +149,14 @@ impl TransactGetItems {
 }
 
 impl TransactGet {
+    /// The plan for this table.
+    pub(super) fn bind(&self, record: &TableRecord) -> Result<GetPlan, Fault> {
+        keys::check_filled(record, &self.key).map_err(Fault::Whole)?;
+        let key = write::bind_key(record, &self.key)?;
+        let projection = self.projection.clone();
+        Ok(GetPlan { table: record.id, schema: record.version, key, projection })
+    }
+
     fn parse(table: TableRef, get: GetInput) -> Result<Self, OpError> {
         let text = get.projection_expression.as_deref();
         let mut placeholders = write::placeholders(

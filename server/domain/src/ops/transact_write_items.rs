@@ -5,13 +5,12 @@
 //! grew too large, another transaction) is a verdict on one action; any such verdict cancels all, and the answer gives
 //! one reason for each action, in the order of the request (contract 6).
 
-use std::collections::BTreeSet;
-
 use borsh::BorshSerialize;
 use trilith_values::Item;
 use trilith_values::size::item_size;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::transaction::{Fault, bind_all};
 use super::types::{ConsumedCapacity, Names, ReturnConsumed, UnitKind, ValueFault, Values};
 use super::{Access, Resource, TableRef, keys, write};
 use crate::capacity;
@@ -129,6 +128,11 @@ impl TransactWriteItems {
     /// All checks that need no table.
     pub fn parse(input: TransactWriteItemsInput) -> Result<Self, OpError> {
         let mut check = Constraints::new();
+        // In the order of their names, as the service was seen to tell them.
+        let token = input.client_request_token.as_deref();
+        check.length("clientRequestToken", token, 1, limits::REQUEST_TOKEN_MAX);
+        let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
+        check.return_metrics(input.return_item_collection_metrics.as_deref());
         check.required("transactItems", input.transact_items.as_ref());
         let items = input.transact_items.unwrap_or_default();
         if check.is_clean() {
@@ -141,10 +145,6 @@ impl TransactWriteItems {
             }
             checked.push(check_item(&mut check, i + 1, item));
         }
-        let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
-        check.return_metrics(input.return_item_collection_metrics.as_deref());
-        let token = input.client_request_token.as_deref();
-        check.length("clientRequestToken", token, 1, limits::REQUEST_TOKEN_MAX);
         check.finish()?;
         let chosen = items.into_iter().map(choose).collect::<Result<Vec<_>, OpError>>()?;
         write::check_fault(input.value_fault)?;
@@ -152,28 +152,30 @@ impl TransactWriteItems {
             parse_action(chosen, table.expect(CHECKED), old_on_failure)
         };
         let actions = chosen.into_iter().zip(checked).map(parse).collect::<Result<Vec<_>, _>>()?;
-        check_total(&actions)?;
-        Ok(Self::new(actions, input.client_request_token, consumed))
+        Self::new(actions, input.client_request_token, consumed)
     }
 
-    /// Of actions that were checked, with a token that was checked.
-    pub fn new(actions: Vec<TransactAction>, token: Option<String>, consumed: ReturnConsumed) -> Self {
+    /// Of actions that were checked each for itself, with a token that was checked.
+    ///
+    /// # Errors
+    /// `ValidationException` where they are too large together.
+    pub fn new(
+        actions: Vec<TransactAction>,
+        token: Option<String>,
+        consumed: ReturnConsumed,
+    ) -> Result<Self, OpError> {
+        check_total(&actions)?;
         let token = token.map(|token| RequestToken { token, digest: digest(&actions) });
-        Self { actions, token, consumed }
+        Ok(Self { actions, token, consumed })
     }
 
     /// The write of each action, from the record of its table. No two may concern one item.
+    ///
+    /// # Errors
+    /// The cancellation for actions that do not fit their tables, or the refusal of the whole.
     pub fn bind<'r>(&self, record: impl Fn(&TableRef) -> &'r TableRecord) -> Result<Vec<Write>, OpError> {
-        let mut seen = BTreeSet::new();
-        let mut writes = Vec::with_capacity(self.actions.len());
-        for action in &self.actions {
-            let write = action.bind(record(&action.table))?;
-            if !seen.insert((write.table, write.key.clone())) {
-                return Err(several_on_one());
-            }
-            writes.push(write);
-        }
-        Ok(writes)
+        let bind = |action: &TransactAction| action.bind(record(&action.table));
+        bind_all(&self.actions, bind, |write| (write.table, write.key.clone()))
     }
 
     /// What it does to what: each action is allowed or denied by its own name (contract 16.2).
@@ -216,10 +218,20 @@ impl TransactWriteItems {
     }
 }
 
+impl ActionKind {
+    /// The item, or the key, that it names.
+    fn named(&self) -> &Item {
+        match self {
+            Self::Put(item) | Self::Update(item, _) | Self::Delete(item) | Self::Check(item) => item,
+        }
+    }
+}
+
 impl TransactAction {
     /// The write for this table.
-    fn bind(&self, record: &TableRecord) -> Result<Write, OpError> {
+    pub(super) fn bind(&self, record: &TableRecord) -> Result<Write, Fault> {
         keys::check_usable(record)?;
+        keys::check_filled(record, self.kind.named()).map_err(Fault::Whole)?;
         let (key, action) = match &self.kind {
             ActionKind::Put(item) => (keys::key_of_item(record, item)?, Action::Put(item.clone())),
             ActionKind::Update(map, update) => {
@@ -356,11 +368,6 @@ fn digest(actions: &[TransactAction]) -> u128 {
         items::write(item, &mut bytes).expect("a vector takes any bytes");
     }
     xxh3_128(&bytes)
-}
-
-/// The answer to two actions on one item.
-pub(super) fn several_on_one() -> OpError {
-    OpError::validation("Transaction request cannot include multiple operations on one item")
 }
 
 /// The reason that an action's verdict gives (contract 6).

@@ -42,6 +42,29 @@ pub struct Branch {
     pub rest: Vec<Expression>,
 }
 
+/// Why a statement does not fit its table. Transactions tell the two apart.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Misfit {
+    /// It is a write that does not name one item by its key.
+    Key(OpError),
+    /// Anything else.
+    Statement(OpError),
+}
+
+impl From<OpError> for Misfit {
+    fn from(error: OpError) -> Self {
+        Self::Statement(error)
+    }
+}
+
+impl From<Misfit> for OpError {
+    fn from(misfit: Misfit) -> Self {
+        match misfit {
+            Misfit::Key(error) | Misfit::Statement(error) => error,
+        }
+    }
+}
+
 /// The key of one item, and the conditions beside it.
 pub type OneItem<'e> = (Item, Vec<&'e Expression>);
 
@@ -80,7 +103,7 @@ fn equalities<'e>(
     keys: Keys<'_>,
     parameters: &[AttributeValue],
     differ: Option<fn(&str) -> OpError>,
-) -> Result<OneItem<'e>, OpError> {
+) -> Result<OneItem<'e>, Misfit> {
     let mut key = Item::new();
     let mut rest = Vec::new();
     for condition in conjuncts(filter) {
@@ -97,7 +120,7 @@ fn equalities<'e>(
                 key.insert(name.to_owned(), given);
             }
             (Some(earlier), _) if *earlier == given => {}
-            (Some(_), Some(differ)) => return Err(differ(name)),
+            (Some(_), Some(differ)) => return Err(Misfit::Key(differ(name))),
             (Some(_), None) => rest.push(condition),
         }
     }
@@ -112,9 +135,11 @@ pub fn one_item<'e>(
     filter: Option<&'e Expression>,
     keys: Keys<'_>,
     parameters: &[AttributeValue],
-) -> Result<OneItem<'e>, OpError> {
-    let incomplete =
-        || OpError::validation("Where clause does not contain a mandatory equality on all key attributes");
+) -> Result<OneItem<'e>, Misfit> {
+    let incomplete = || {
+        let text = "Where clause does not contain a mandatory equality on all key attributes";
+        Misfit::Key(OpError::validation(text))
+    };
     let differ = |name: &str| {
         OpError::Validation(format!(
             "Multiple conditions on same key {name}. Only single item Update/Insert/Delete are supported"
@@ -122,6 +147,16 @@ pub fn one_item<'e>(
     };
     let found = equalities(filter.ok_or_else(incomplete)?, keys, parameters, Some(differ))?;
     if found.0.len() == keys.count() { Ok(found) } else { Err(incomplete()) }
+}
+
+/// The item that the first equality of each key attribute names, and the conditions beside it; `None` where some have none.
+pub fn first_item<'e>(
+    filter: &'e Expression,
+    keys: Keys<'_>,
+    parameters: &[AttributeValue],
+) -> Result<Option<OneItem<'e>>, OpError> {
+    let found = equalities(filter, keys, parameters, None)?;
+    Ok((found.0.len() == keys.count()).then_some(found))
 }
 
 /// The equalities of a clause on an index's key of several attributes, and the conditions beside them; `None` where a HASH

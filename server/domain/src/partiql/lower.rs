@@ -6,7 +6,7 @@
 use trilith_values::{AttributeValue, Item};
 
 use super::ast::{Expression, Returning, Select, Statement};
-use super::branch::{self, Branch, Keys};
+use super::branch::{self, Branch, Keys, Misfit};
 use super::reads::{Read, Reads};
 use super::value::{parameters_differ, value};
 use super::{change, condition, parse};
@@ -49,6 +49,8 @@ pub enum Lowered {
     Update(UpdateItem),
     /// `DELETE`.
     Delete(DeleteItem),
+    /// `EXISTS`: a condition of the item with this key, unchecked.
+    Check(Item, Condition),
     /// `SELECT`.
     Reads(Reads),
 }
@@ -60,6 +62,8 @@ pub enum Place {
     Alone,
     /// In a batch: one item by its key.
     Batch,
+    /// In a transaction: the same.
+    Transaction,
 }
 
 /// The keys of a table.
@@ -114,25 +118,22 @@ impl Prepared {
     /// The operations for this table.
     ///
     /// # Errors
-    /// `ValidationException`, for what does not fit the table's keys.
-    pub fn lower(&self, record: &TableRecord, limit: Option<u64>, place: Place) -> Result<Lowered, OpError> {
+    /// `ValidationException`, for what does not fit the table.
+    pub fn lower(&self, record: &TableRecord, limit: Option<u64>, place: Place) -> Result<Lowered, Misfit> {
         match &self.statement {
-            Statement::Select(select) if place == Place::Batch => {
-                let get = self.one_read(record, select)?;
-                Ok(Lowered::Reads(self.reads(vec![get], select, limit)))
+            Statement::Select(select) if place == Place::Alone => {
+                Ok(Lowered::Reads(Reads::new(self.select(record, select, limit)?, limit)))
             }
             Statement::Select(select) => {
-                let reads = self.select(record, select, limit)?;
-                Ok(Lowered::Reads(self.reads(reads, select, limit)))
+                let get = Read::Get(self.one_get(record, select, place)?);
+                Ok(Lowered::Reads(Reads::new(vec![get], limit)))
             }
-            Statement::Exists(_) => {
-                Err(OpError::validation("EXISTS can only be used in ExecuteTransaction write requests."))
-            }
+            Statement::Exists(select) => self.check(record, select).map_err(Misfit::from),
             Statement::Insert(insert) => {
                 let item = self.inserted(&insert.value)?;
                 let condition = Condition { literals: Vec::new(), test: is_absent(record) };
                 let options = self.options(Some(condition), ReturnValues::None);
-                PutItem::of_statement(self.table.clone(), item, options).map(Lowered::Put)
+                Ok(Lowered::Put(PutItem::of_statement(self.table.clone(), item, options)?))
             }
             Statement::Update(update) => {
                 let (key, rest) = branch::one_item(update.filter.as_ref(), keys(record), &self.parameters)?;
@@ -188,17 +189,36 @@ impl Prepared {
         Ok(item)
     }
 
-    fn reads(&self, reads: Vec<Read>, select: &Select, limit: Option<u64>) -> Reads {
-        let columns = select.columns.as_ref().filter(|columns| columns.iter().any(Path::is_nested));
-        Reads::new(reads, columns.cloned(), limit)
+    /// The condition that an `EXISTS` is. It says that the read finds something, so the item must be there.
+    fn check(&self, record: &TableRecord, select: &Select) -> Result<Lowered, OpError> {
+        let refusal =
+            || OpError::validation("EXISTS() must contain a single item read with additional condition");
+        if select.source.index.is_some() {
+            return Err(OpError::validation("Operations on indices are not supported in transactions"));
+        }
+        let filter = select.filter.as_ref().ok_or_else(refusal)?;
+        let found = branch::first_item(filter, keys(record), &self.parameters)?;
+        let (key, rest) = found.filter(|(_, rest)| !rest.is_empty()).ok_or_else(refusal)?;
+        let condition = condition::all(Some(is_there(record)), rest, &self.parameters)?;
+        Ok(Lowered::Check(key, condition.ok_or_else(refusal)?))
     }
 
     /// The read of a `SELECT` that must name one item by its key.
-    fn one_read(&self, record: &TableRecord, select: &Select) -> Result<Read, OpError> {
+    ///
+    /// # Errors
+    /// `ValidationException` where it does not.
+    pub fn one_get(&self, record: &TableRecord, select: &Select, place: Place) -> Result<GetItem, OpError> {
+        let operation = match place {
+            Place::Transaction if select.source.index.is_some() => {
+                return Err(OpError::validation("Reads on indices are not supported within transactions."));
+            }
+            Place::Transaction => "ExecuteTransaction",
+            Place::Batch | Place::Alone => "BatchExecuteStatement",
+        };
         let refusal = || {
-            OpError::validation(
-                "Select statements within BatchExecuteStatement must specify the primary key in the where clause.",
-            )
+            OpError::Validation(format!(
+                "Select statements within {operation} must specify the primary key in the where clause."
+            ))
         };
         if select.source.index.is_some() {
             return Err(refusal());
@@ -234,7 +254,7 @@ impl Prepared {
             && index.is_none()
             && let Some(key) = branch::point(filter, keys, &self.parameters)?
         {
-            return Ok(vec![self.get(key, select)]);
+            return Ok(vec![Read::Get(self.get(key, select))]);
         }
         let branches = branch::branches(filter, keys, &self.parameters)?;
         let forward = check_order(select, keys, branches.as_deref())?;
@@ -337,14 +357,14 @@ impl Prepared {
         }
     }
 
-    fn get(&self, key: Item, select: &Select) -> Read {
-        Read::Get(GetItem {
+    fn get(&self, key: Item, select: &Select) -> GetItem {
+        GetItem {
             table: self.table.clone(),
             key,
             consistent: self.consistent,
             projection: projection(select),
             consumed: self.consumed,
-        })
+        }
     }
 }
 

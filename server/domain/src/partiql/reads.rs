@@ -11,6 +11,7 @@ use trilith_values::codec::{decode_item, encode_item};
 use trilith_values::size::item_size;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::ast::{Select, Statement};
 use super::lower::Prepared;
 use crate::error::OpError;
 use crate::expr::{Path, Segment};
@@ -37,8 +38,6 @@ pub enum Read {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reads {
     reads: Vec<Read>,
-    /// Columns that are places within attributes; the answer names them by their last steps.
-    columns: Option<Vec<Path>>,
     limit: Option<u64>,
 }
 
@@ -63,7 +62,6 @@ pub struct ReadRun<'p> {
     /// The number of the read that comes next, among all of the statement.
     next: u32,
     start: Option<Item>,
-    columns: Option<Vec<Path>>,
     limit: Option<u64>,
     bytes: u64,
     done: bool,
@@ -71,8 +69,8 @@ pub struct ReadRun<'p> {
 }
 
 impl Reads {
-    pub(super) fn new(reads: Vec<Read>, columns: Option<Vec<Path>>, limit: Option<u64>) -> Self {
-        Self { reads, columns, limit }
+    pub(super) fn new(reads: Vec<Read>, limit: Option<u64>) -> Self {
+        Self { reads, limit }
     }
 
     /// The operations.
@@ -89,11 +87,10 @@ impl Reads {
             None => (0, None),
             Some(token) => read_token(prepared, token, self.reads.len())?,
         };
-        let Self { reads, columns, limit } = self;
-        let mut rest = VecDeque::from(reads);
+        let mut rest = VecDeque::from(self.reads);
         rest.drain(..next as usize);
         let page = ReadPage::default();
-        Ok(ReadRun { prepared, rest, next, start, columns, limit, bytes: 0, done: false, page })
+        Ok(ReadRun { prepared, rest, next, start, limit: self.limit, bytes: 0, done: false, page })
     }
 }
 
@@ -132,10 +129,8 @@ impl ReadRun<'_> {
 
     /// The page.
     pub fn finish(mut self) -> ReadPage {
-        if let Some(columns) = &self.columns {
-            for item in &mut self.page.items {
-                *item = columns_of(columns, item);
-            }
+        if let Statement::Select(select) = &self.prepared.statement {
+            self.page.items.iter_mut().for_each(|item| show(select, item));
         }
         self.page
     }
@@ -162,10 +157,14 @@ impl ReadRun<'_> {
     }
 }
 
-/// The columns of one item.
-fn columns_of(columns: &[Path], item: &Item) -> Item {
+/// Makes of an item that was read what a `SELECT` shows of it. Only columns that are places within attributes are still to
+/// be taken out; they are named by their last steps.
+pub(crate) fn show(select: &Select, item: &mut Item) {
+    let Some(columns) = select.columns.as_ref().filter(|columns| columns.iter().any(Path::is_nested)) else {
+        return;
+    };
     let found = columns.iter().filter_map(|path| Some((column_name(path), path.find(item)?.clone())));
-    found.collect()
+    *item = found.collect();
 }
 
 /// The name of a column: the last name of its path, and the indexes behind that.

@@ -144,7 +144,7 @@ proptest! {
     ]) {
         if let Ok(parsed) = parse(&text) {
             let parameters = vec![AttributeValue::S("x".into()); parsed.parameters];
-            let _ = prepared(&text, parameters).and_then(|statement| statement.lower(&record("a", None), None, Place::Alone));
+            let _ = prepared(&text, parameters).and_then(|statement| Ok(statement.lower(&record("a", None), None, Place::Alone)?));
         }
     }
 
@@ -176,7 +176,7 @@ fn prepared(text: &str, parameters: Vec<AttributeValue>) -> Result<Prepared, OpE
 }
 
 fn lower(text: &str) -> Result<Lowered, OpError> {
-    prepared(text, Vec::new())?.lower(&record("pk", Some("sk")), None, Place::Alone)
+    Ok(prepared(text, Vec::new())?.lower(&record("pk", Some("sk")), None, Place::Alone)?)
 }
 
 fn message(text: &str) -> String {
@@ -388,8 +388,9 @@ fn faults_have_the_services_texts() {
 #[test]
 fn a_parameter_is_a_whole_value() {
     let one = vec![AttributeValue::N(Number::from_u64(1))];
-    let lower =
-        |text: &str| prepared(text, one.clone())?.lower(&record("pk", None), None, Place::Alone).map(drop);
+    let lower = |text: &str| -> Result<(), OpError> {
+        Ok(prepared(text, one.clone())?.lower(&record("pk", None), None, Place::Alone).map(drop)?)
+    };
     assert_eq!(lower("INSERT INTO tbl VALUE {'pk': 'a', 'n': ?}"), Ok(()));
     assert_eq!(lower("SELECT * FROM tbl WHERE n IN [?, 2]"), Ok(()));
     let inside = lower("INSERT INTO tbl VALUE {'pk': 'a', 'm': {'k': ?}}").expect_err("refused");

@@ -76,6 +76,7 @@ impl Client {
         BatchExecuteStatementInput,
         BatchExecuteStatementOutput
     );
+    call!(execute_transaction, ExecuteTransaction, ExecuteTransactionInput, ExecuteTransactionOutput);
     call!(transact_get_items, TransactGetItems, TransactGetItemsInput, TransactGetItemsOutput);
     call!(transact_write_items, TransactWriteItems, TransactWriteItemsInput, TransactWriteItemsOutput);
     call!(list_tags, ListTagsOfResource, ListTagsOfResourceInput, ListTagsOfResourceOutput);

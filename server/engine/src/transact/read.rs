@@ -35,6 +35,16 @@ impl Engine {
     ) -> Result<TransactGetItemsOutput, OpError> {
         let named = transaction.gets.iter().map(|get| &get.table);
         let mut tables = Tables::look_up(self, caller, op, named).await?;
+        self.transact_get_in(caller, &mut tables, transaction).await
+    }
+
+    /// A read transaction in tables that were looked up.
+    pub(super) async fn transact_get_in(
+        &self,
+        caller: &Caller,
+        tables: &mut Tables<'_>,
+        transaction: &TransactGetItems,
+    ) -> Result<TransactGetItemsOutput, OpError> {
         let mut before: Option<Vec<GotAt>> = None;
         for reading in 1.. {
             let plans = transaction.bind(|table| tables.record(table))?;

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, BillingMode,
     ConditionCheck, DeleteRequest, Get, KeySchemaElement, KeyType, KeysAndAttributes, Put, PutRequest,
-    ReturnValue, ScalarAttributeType, TableStatus, Tag, TransactGetItem, TransactWriteItem, WriteRequest,
+    ParameterizedStatement, ReturnValue, ScalarAttributeType, TableStatus, Tag, TransactGetItem, TransactWriteItem, WriteRequest,
 };
 
 type Item = HashMap<String, AttributeValue>;
@@ -77,6 +77,7 @@ impl Run {
         tell("BatchExecuteStatement", self.batch_execute_statement().await);
         tell("TransactWriteItems", self.transact_write().await);
         tell("TransactGetItems", self.transact_get().await);
+        tell("ExecuteTransaction", self.execute_transaction().await);
         tell("DeleteItem", self.delete_item().await);
         tell("TagResource", self.tag_resource(&known).await);
         tell("ListTagsOfResource", self.list_tags(&known, 2).await);
@@ -312,6 +313,28 @@ impl Run {
         let found = call.send().await.map_err(told)?.responses.unwrap_or_default();
         let items: Vec<_> = found.into_iter().map(|one| one.item).collect();
         same(items, vec![Some(place("t", "1")), None])
+    }
+
+    async fn execute_transaction(&self) -> Checked {
+        let run = async |statements: [String; 2]| {
+            let mut call = self.client.execute_transaction();
+            for text in statements {
+                let statement = ParameterizedStatement::builder().statement(text).build();
+                call = call.transact_statements(statement.map_err(|error| error.to_string())?);
+            }
+            let found = call.send().await.map_err(told)?.responses.unwrap_or_default();
+            Ok::<_, String>(found.into_iter().map(|one| one.item).collect::<Vec<_>>())
+        };
+        let table = &self.table;
+        let exists = |sk: &str| {
+            format!("EXISTS(SELECT * FROM \"{table}\" WHERE pk = 'q' AND sk = {sk} AND attribute_exists(c))")
+        };
+        let insert = format!("INSERT INTO \"{table}\" VALUE {{'pk': 'e', 'sk': 1}}");
+        same(run([exists("9"), insert]).await?, vec![])?;
+        let select = |sk: &str| format!("SELECT * FROM \"{table}\" WHERE pk = 'e' AND sk = {sk}");
+        same(run([select("1"), select("2")]).await?, vec![Some(place("e", "1")), None])?;
+        let delete = format!("DELETE FROM \"{table}\" WHERE pk = 'e' AND sk = 1");
+        same(run([exists("9"), delete]).await?, vec![])
     }
 
     async fn batch_execute_statement(&self) -> Checked {

@@ -47,6 +47,7 @@ fn members(output: &Output, out: &mut Writer) {
         Output::BatchGetItem(batch) => batch::get_members(batch, out),
         Output::BatchWriteItem(batch) => batch::write_members(batch, out),
         Output::ExecuteStatement(executed) => statements::members(executed, out),
+        Output::ExecuteTransaction(executed) => statements::transaction_members(executed, out),
         Output::BatchExecuteStatement(batch) => statements::batch_members(batch, out),
         Output::TransactGetItems(got) => transactions::get_members(got, out),
         Output::TransactWriteItems(written) => transactions::write_members(written, out),

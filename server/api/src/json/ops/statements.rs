@@ -1,10 +1,13 @@
-//! ExecuteStatement, BatchExecuteStatement.
+//! ExecuteStatement, BatchExecuteStatement, ExecuteTransaction.
 
-use trilith_domain::ops::batch_execute_statement::{StatementError, StatementInput, StatementOutput};
+use trilith_domain::ops::batch_execute_statement::StatementOutput;
+use trilith_domain::ops::statement::{StatementError, StatementInput};
 use trilith_domain::ops::{
     BatchExecuteStatementInput, BatchExecuteStatementOutput, ExecuteStatementInput, ExecuteStatementOutput,
+    ExecuteTransactionInput, ExecuteTransactionOutput,
 };
 
+use super::transactions::responses;
 use crate::json::shape::structure;
 use crate::json::write::{ToJson, Writer};
 
@@ -20,6 +23,12 @@ structure!(ExecuteStatementInput {
 
 structure!(BatchExecuteStatementInput {
     "Statements" => statements,
+    "ReturnConsumedCapacity" => return_consumed_capacity,
+});
+
+structure!(ExecuteTransactionInput {
+    "TransactStatements" => transact_statements,
+    "ClientRequestToken" => client_request_token,
     "ReturnConsumedCapacity" => return_consumed_capacity,
 });
 
@@ -49,6 +58,11 @@ impl ToJson for StatementOutput {
             out.optional("Item", self.item.as_ref());
         });
     }
+}
+
+pub(super) fn transaction_members(executed: &ExecuteTransactionOutput, out: &mut Writer) {
+    responses(&executed.responses, out);
+    out.optional("ConsumedCapacity", executed.consumed_capacity.as_ref());
 }
 
 pub(super) fn members(executed: &ExecuteStatementOutput, out: &mut Writer) {

@@ -59,9 +59,14 @@ impl ToJson for Response<'_> {
     }
 }
 
-pub(super) fn get_members(got: &TransactGetItemsOutput, out: &mut Writer) {
-    let responses: Vec<Response<'_>> = got.responses.iter().map(Response).collect();
+/// `Responses`, of what a transaction read.
+pub(super) fn responses(items: &[Option<Item>], out: &mut Writer) {
+    let responses: Vec<Response<'_>> = items.iter().map(Response).collect();
     out.member("Responses", &responses);
+}
+
+pub(super) fn get_members(got: &TransactGetItemsOutput, out: &mut Writer) {
+    responses(&got.responses, out);
     out.optional("ConsumedCapacity", got.consumed_capacity.as_ref());
 }
 

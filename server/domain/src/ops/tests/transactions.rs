@@ -102,10 +102,20 @@ fn no_item_stands_twice_and_no_key_is_updated() {
         bind(vec![put(1), put(2), check(1, "attribute_exists(v)")]),
         "Transaction request cannot include multiple operations on one item"
     );
-    assert!(bind(vec![update(1, "REMOVE sk")]).ends_with("This attribute is part of the key"));
-    let mut wrong = delete(1);
-    wrong.delete.as_mut().expect("a delete").key = Some(item([("pk", s("a"))]));
-    assert_eq!(bind(vec![wrong]), "The provided key element does not match the schema");
+    let with_key = |key: Item| {
+        let mut delete = delete(1);
+        delete.delete.as_mut().expect("a delete").key = Some(key);
+        delete
+    };
+    assert!(bind(vec![put(1), with_key(item([("pk", s("")), ("sk", n("1"))]))]).ends_with("Key: pk"));
+    let misfits = vec![put(1), put(1), with_key(item([("pk", s("a"))])), update(3, "REMOVE sk")];
+    let error =
+        TransactWriteItems::parse(input(misfits)).expect("fine").bind(|_| &record).expect_err("refused");
+    let OpError::TransactionCanceled(cancellation) = error else { panic!("another error: {error}") };
+    let reasons: Vec<_> = cancellation.reasons.iter().map(|one| (one.code, one.message.as_deref())).collect();
+    let mismatch = "The provided key element does not match the schema";
+    assert_eq!(reasons[..3], [("None", None), ("None", None), ("ValidationError", Some(mismatch))]);
+    assert!(reasons[3].1.is_some_and(|text| text.ends_with("This attribute is part of the key")));
 }
 
 #[test]
