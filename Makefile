@@ -13,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # In two steps, because eval of a command that failed succeeds.
 SETUP = environment=$$(deploy/build/setup.sh $(1)); eval "$$environment"
 
@@ -37,7 +37,7 @@ differential:
 
 bench:
 	@$(call SETUP,bench); cargo build --release -p trilith
-	@$(call SETUP,bench); TRILITH="$${TRILITH:-$$PWD/$(TARGET)/release/trilith}" "$$TRILITH_PYTHON" -m benches.compare $(ARGS)
+	@$(call SETUP,bench); TRILITH="$${TRILITH:-$(TARGET)/release/trilith}" "$$TRILITH_PYTHON" -m benches.compare $(ARGS)
 
 check:
 	@$(call SETUP,build); deploy/build/check.sh

@@ -30,6 +30,7 @@ class TrilithDev:
     """`trilith dev` with default durability: three zones in one process."""
 
     title = "trilith dev"
+    ours = True
     note = "three replicas in one process, acknowledged after two fsyncs"
     script = "item.lua"
     modes = ("get", "getc", "put", "query", "mixed")
@@ -49,6 +50,7 @@ class TrilithCluster:
     """Three processes on loopback, through deploy/local/cluster.sh; the load goes to one of them."""
 
     title = "trilith, three processes"
+    ours = True
     note = "three replicas in three processes; the load enters through one node"
     script = "item.lua"
     modes = TrilithDev.modes
@@ -68,6 +70,7 @@ class Dynoxide:
     """dynoxide 3.2.0: one process, in memory, no replication."""
 
     title = "dynoxide 3.2.0"
+    ours = False
     note = "one process, in memory, no replication"
     script = "item.lua"
     modes = TrilithDev.modes
@@ -94,6 +97,7 @@ class Etcd:
     """Three etcd processes, durable, through the JSON gateway of one of them."""
 
     title = "etcd, three processes"
+    ours = False
     note = (
         "three replicas in three processes, durable, through its JSON gateway; get is serializable, getc linearizable"
     )
