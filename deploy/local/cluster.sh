@@ -58,8 +58,7 @@ pid_of() {
     local pid
     pid=$(cat "$dir/$1.pid" 2>/dev/null) || return 0
     [ -n "$pid" ] && [ -r "/proc/$pid/cmdline" ] || return 0
-    tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qxF "$dir/$1.toml" && echo "$pid"
-    return 0
+    if grep -zqxF -- "$dir/$1.toml" "/proc/$pid/cmdline" 2>/dev/null; then echo "$pid"; fi
 }
 
 # Status line and body of GET on a node's admin port; nothing when it does not answer.
@@ -98,7 +97,10 @@ launch() {
     local zone=$1
     [ -f "$dir/$zone.toml" ] || write_config "$zone"
     setsid "$trilith" server --config "$dir/$zone.toml" </dev/null >>"$dir/$zone.log" 2>&1 &
-    echo $! >"$dir/$zone.pid"
+    local pid=$!
+    echo "$pid" >"$dir/$zone.pid"
+    # Until it is the server, it looks like this script, and a node that is not seen is taken for one that ended.
+    while kill -0 "$pid" 2>/dev/null && [ -z "$(pid_of "$zone")" ]; do sleep 0.01; done
 }
 
 # Waits until `check zone` holds for every zone named. Ends early, with the log's last line, when a process is gone,
