@@ -10,10 +10,13 @@
 //!      └──> ledger and per-key check ([`oracle`])   └──> invariants, all the time ([`invariants`])
 //! ```
 //!
+//! [`catalog`] is a run of its own: an hour in which the catalog has no leader.
+//!
 //! The simulation must be able to fail: planted bugs ([`world::Planted`]) turn it red.
 //!
 //! `SEEDS=1000 cargo test -p trilith-tests --test sim` runs more seeds, `SEED=17` one of them, `TRACE=1` tells it all.
 
+mod catalog;
 mod faults;
 mod invariants;
 mod oracle;
@@ -55,6 +58,7 @@ fn run(seed: u64, planted: Planted) -> Result<Report, String> {
 
 async fn simulate(seed: u64, planted: Planted) -> Result<Report, String> {
     let world = World::start(seed, planted).await;
+    workload::open_table(&world).await;
     let watch = tokio::spawn(invariants::watch(world.clone()));
     let clients: Vec<_> =
         (0..workload::CLIENTS).map(|client| tokio::spawn(workload::client(world.clone(), client))).collect();

@@ -28,7 +28,6 @@ use trilith_values::{CommandId, NodeId, ReplicaId, ShardId};
 
 use crate::oracle::History;
 use crate::trace::Trace;
-use crate::workload;
 
 pub(crate) const SHARD: ShardId = ShardId(1);
 pub(crate) const NODES: [u64; 3] = [1, 2, 3];
@@ -66,6 +65,8 @@ struct NetState {
     /// Each node's present life and where its messages go.
     nodes: BTreeMap<NodeId, (u64, Arc<Replicas>)>,
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// Replicas that no message of their group reaches.
+    deaf: BTreeSet<ReplicaId>,
     delay_micros: Range<u64>,
     loss: f64,
     snapshot_chunks: u64,
@@ -80,6 +81,7 @@ impl Net {
                 rng: SmallRng::seed_from_u64(seed),
                 nodes: BTreeMap::new(),
                 cuts: BTreeSet::new(),
+                deaf: BTreeSet::new(),
                 delay_micros: CALM,
                 loss: 0.0,
                 snapshot_chunks: 0,
@@ -106,6 +108,19 @@ impl Net {
     /// From now on, messages from `from` to `to` are lost.
     pub(crate) fn cut(&self, from: u64, to: u64) {
         self.state.lock().cuts.insert((NodeId(from), NodeId(to)));
+    }
+
+    /// From now on, messages of their own group to these replicas are lost, or arrive again.
+    pub(crate) fn deafen(&self, replicas: &[ReplicaId], deaf: bool) {
+        let mut state = self.state.lock();
+        state.deaf.retain(|replica| !replicas.contains(replica));
+        if deaf {
+            state.deaf.extend(replicas);
+        }
+    }
+
+    fn is_deaf(&self, request: &PeerRequest) -> bool {
+        matches!(request, PeerRequest::Raft { to, .. } if self.state.lock().deaf.contains(to))
     }
 
     /// Delays in microseconds, and the part of messages that is lost.
@@ -162,6 +177,9 @@ impl Wire {
     async fn carry(&self, to: NodeId, request: PeerRequest) -> Option<Result<PeerResponse, TransportError>> {
         let (net, kind) = (&self.world.net, kind(&request));
         sleep(net.way()?).await;
+        if net.is_deaf(&request) {
+            return None;
+        }
         let (life, receiver) = net.receiver((self.from, self.life), to)?;
         if kind == "snapshot" {
             net.state.lock().snapshot_chunks += 1;
@@ -257,6 +275,8 @@ pub(crate) struct Inner {
     history: Mutex<History>,
     violation: Mutex<Option<String>>,
     working: AtomicBool,
+    /// Replicas on every node.
+    replicas: AtomicUsize,
     faults: AtomicUsize,
     streams: AtomicU64,
     commands: AtomicU64,
@@ -283,7 +303,7 @@ fn settings(planted: Planted) -> RaftSettings {
 }
 
 impl World {
-    /// Three nodes with a replica each, and an open table.
+    /// Three nodes with a replica each of [`SHARD`].
     pub(crate) async fn start(seed: u64, planted: Planted) -> Self {
         let inner = Inner {
             seed,
@@ -296,24 +316,33 @@ impl World {
             history: Mutex::default(),
             violation: Mutex::default(),
             working: AtomicBool::new(true),
+            replicas: AtomicUsize::new(0),
             faults: AtomicUsize::new(0),
             streams: AtomicU64::new(0),
             commands: AtomicU64::new(1),
         };
         let world = Self { inner: Arc::new(inner) };
-        let voters = NODES.map(|node| (ReplicaId(node), NodeId(node)));
-        for (replica, node) in voters {
+        for node in NODES {
             let files = MemFiles::new();
             files.skip_fsync(planted == Planted::SkippedFsync);
             let machine =
                 Machine { files, engine: MemEngine::crashable(), lives: 0, process: None, broken: None };
-            world.machines.lock().insert(node.0, machine);
-            let host = world.boot(node.0).expect("an empty disk").host;
-            let made = host.create(SHARD, replica).await.expect("created");
+            world.machines.lock().insert(node, machine);
+            world.boot(node).expect("an empty disk");
+        }
+        world.found(SHARD, NODES.map(ReplicaId)).await;
+        world
+    }
+
+    /// Makes a group with a replica on each node, in the order of [`NODES`].
+    pub(crate) async fn found(&self, shard: ShardId, replicas: [ReplicaId; 3]) {
+        let voters = [0, 1, 2].map(|i| (replicas[i], NodeId(NODES[i])));
+        for (replica, node) in voters {
+            let host = self.process(node.0).expect("it runs").host;
+            let made = host.create(shard, replica).await.expect("created");
             made.initialize(&voters).await.expect("initialized");
         }
-        workload::open_table(&world).await;
-        world
+        self.replicas.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A stream of random numbers of its own for whoever asks; the order of asking is part of the run.
@@ -398,10 +427,10 @@ impl World {
         let process = self.boot(node)?;
         self.trace.note(format_args!("node {node} starts"));
         let held = process.host.recover(true).await.map_err(|e| format!("node {node} cannot start: {e}"))?;
-        match held {
-            1 => Ok(()),
-            _ => Err(format!("the replica of node {node} does not start on its own disk")),
+        if held != self.replicas.load(Ordering::Relaxed) {
+            return Err(format!("a replica of node {node} does not start on its own disk"));
         }
+        Ok(())
     }
 
     /// Ends a node's process as a power cut does, if it runs.

@@ -93,7 +93,7 @@ pub trait Cluster: Send + Sync + 'static {
     /// the deadline; callers then go on with what they have.
     fn refresh_catalog<'a>(&'a self, deadline: Instant) -> BoxFuture<'a, Result<(), ClusterError>>;
 
-    /// Whether requests can be served: `Err` says in one line what is missing.
+    /// Whether items can be served: `Err` says in one line what is missing. The catalog may be without a leader.
     fn ready(&self) -> Result<(), String>;
 
     /// Wall-clock microseconds, from the injected clock.

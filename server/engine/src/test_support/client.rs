@@ -39,7 +39,12 @@ macro_rules! call {
 impl Client {
     /// Of an engine on this node.
     pub fn of(node: &Arc<LocalCluster>) -> Self {
-        Self { service: Arc::new(engine(node)), caller: None }
+        Self::on(Arc::new(engine(node)))
+    }
+
+    /// Of whatever serves.
+    pub fn on(service: Arc<dyn Service>) -> Self {
+        Self { service, caller: None }
     }
 
     /// Whose requests are all made by this caller, until his deadline.
