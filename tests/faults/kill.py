@@ -1,4 +1,4 @@
-"""kill -9 under writes: thirty rounds and more, of one process and of each of three."""
+"""kill -9 under writes: thirty rounds of one process, and thirty in which each of three dies in turn."""
 
 import os
 import random
@@ -10,51 +10,63 @@ from tests.harness.process import ZONES, Cluster, Dev, Folder
 from tests.harness.suite import check
 from tests.harness.wire import create_table
 
-DEV_ROUNDS = 14
-NODE_ROUNDS = 18
+DEV_ROUNDS = 30
+NODE_ROUNDS = 30
 ALL_ROUNDS = 4
+# From the start of the process, also that of the script which starts it.
+READY_AFTER_KILL = 2.0
 
 
 def one_process():
-    """14 rounds of kill -9 of trilith dev under writes: every acknowledged write is there"""
+    """30 rounds of kill -9 of trilith dev under writes: every acknowledged write is there"""
     dice = random.Random(int(os.environ.get("TRILITH_SEED", "1")))
     with Folder() as folder, Dev(folder) as server:
         with server.wire() as client:
             create_table(client, "ledger")
         ledger = Ledger("ledger", lambda: [server.http], writers=6)
-        slowest = 0.0
+        times = []
         for _ in range(DEV_ROUNDS):
             ledger.start()
             time.sleep(dice.uniform(0.3, 1.5))
             server.kill()
             ledger.stop()
             server.start()
-            slowest = max(slowest, server.ready_after)
+            times.append(server.ready_after)
             ledger.verify(server.http)
         check(ledger.total() > 100 * DEV_ROUNDS, f"only {ledger.total()} writes were acknowledged")
-        return f"{ledger.total()} writes acknowledged, slowest start {slowest:.2f} s"
+        return f"{ledger.total()} writes acknowledged; {soon(times)}"
 
 
 def each_of_three():
-    """18 rounds of kill -9 of each of three processes in turn under writes: no acknowledged write is lost"""
+    """30 rounds of kill -9 of each of three processes in turn under writes: no acknowledged write is lost"""
     dice = random.Random(int(os.environ.get("TRILITH_SEED", "2")))
     with Folder() as folder, Cluster(folder) as cluster:
         with cluster.wire("a") as client:
             create_table(client, "ledger")
         ledger = Ledger("ledger", [cluster.http(zone) for zone in ZONES], writers=6).start()
+        times = []
         for number in range(NODE_ROUNDS):
             victim = ZONES[number % 3]
             time.sleep(dice.uniform(0.3, 1.0))
             before = ledger.total()
             cluster.kill(victim)
             goes_on(ledger, before, f"after {victim} was killed")
-            cluster.start()
+            times.append(cluster.ready_after([victim]))
             survivor = dice.choice([zone for zone in ZONES if zone != victim])
             ledger.verify(cluster.http(survivor if number % 2 else victim))
         ledger.stop()
         for zone in ZONES:
             ledger.verify(cluster.http(zone))
-        return f"{ledger.total()} writes acknowledged, {ledger.failures} refused or unknown"
+        note = soon(times)
+        return f"{ledger.total()} writes acknowledged, {ledger.failures} refused or unknown; {note}"
+
+
+def soon(times):
+    """The middle start must be quick: others on the machine may delay one, not most."""
+    middle, slowest = sorted(times)[len(times) // 2], max(times)
+    note = f"ready after {middle:.2f} s, {slowest:.2f} s at most"
+    check(middle < READY_AFTER_KILL, note)
+    return note
 
 
 def goes_on(ledger, before, when):
@@ -71,16 +83,17 @@ def all_three_at_once():
         with cluster.wire("b") as client:
             create_table(client, "ledger")
         ledger = Ledger("ledger", [cluster.http(zone) for zone in ZONES], writers=6)
+        times = []
         for _ in range(ALL_ROUNDS):
             ledger.start()
             time.sleep(1.0)
             for pid in [cluster.pid(zone) for zone in ZONES]:
                 os.kill(pid, signal.SIGKILL)
             ledger.stop()
-            cluster.start()
+            times.append(cluster.ready_after(ZONES))
             for zone in ZONES:
                 ledger.verify(cluster.http(zone))
-        return f"{ledger.total()} writes acknowledged"
+        return f"{ledger.total()} writes acknowledged; {soon(times)}"
 
 
 def orderly_end_of_one():

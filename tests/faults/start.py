@@ -1,6 +1,7 @@
 """Starting: how fast, how idle, and the starts that must not happen."""
 
 import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -124,25 +125,62 @@ def busy_port():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         busy = f"127.0.0.1:{taken.getsockname()[1]}"
-        for flag in ("--http", "--grpc", "--admin"):
-            others = [one for one in ("--http", "--grpc", "--admin") if one != flag]
-            place = os.path.join(folder, flag)
-            arguments = ["dev", "--data-dir", place, flag, busy, others[0], "127.0.0.1:0", others[1], "127.0.0.1:0"]
-            refused(*arguments, needle=(flag,))
-            check(not os.path.exists(place) or not tree(place), f"{flag}: the folder was touched")
+        for kind in KINDS:
+            node = kind(folder)
+            for flag in kind.listeners:
+                place = os.path.join(folder, kind.__name__ + flag)
+                refused(*node.arguments(place, flag, busy), needle=(flag,))
+                check(not os.path.exists(place) or not tree(place), f"{flag}: the folder was touched")
 
 
 def folder_in_use():
     """a folder in use by a running server is refused, and that server goes on"""
-    with Folder() as folder, Dev(folder) as server:
-        refused("dev", "--data-dir", folder, *free(), needle=("in use", "another", "already"))
+    with Folder() as folder, Dev(os.path.join(folder, "data")) as server:
+        refused(*DevNode(folder).arguments(server.folder), needle=("in use", "another", "already"))
+        zone = os.path.join(server.folder, "a")
+        refused(*Node(folder).arguments(zone), needle=("in use", "another", "already"))
         with server.wire() as client:
             same(client.call("ListTables", {}).status, 200, "the running server")
 
 
-def free():
-    """Flags for ports that nobody uses."""
-    return ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+LISTENERS = ("--http", "--grpc", "--admin")
+
+
+def free(but=None, address=None, listeners=LISTENERS):
+    """Flags for ports that nobody uses; one listener may get an address of its own."""
+    return [part for flag in listeners for part in (flag, address if flag == but else "127.0.0.1:0")]
+
+
+class Node:
+    """Arguments of `trilith server` on a folder, with its configuration file beside it."""
+
+    listeners = (*LISTENERS, "--peer")
+
+    def __init__(self, folder):
+        self.config = pathlib.Path(folder, "node.toml")
+        self.config.write_text('[node]\nzone = "a"\n')
+
+    def arguments(self, data_dir, but=None, address=None):
+        """With this data folder."""
+        flags = free(but, address, self.listeners)
+        return ["server", "--config", str(self.config), "--data-dir", str(data_dir), *flags]
+
+
+class DevNode:
+    """The same of `trilith dev`."""
+
+    listeners = LISTENERS
+
+    def __init__(self, _folder):
+        pass
+
+    def arguments(self, data_dir, but=None, address=None):
+        """With this data folder."""
+        return ["dev", "--data-dir", str(data_dir), *free(but, address)]
+
+
+# What must not start must not start in either of its two forms.
+KINDS = (DevNode, Node)
 
 
 def unwritable_folder():
@@ -151,36 +189,39 @@ def unwritable_folder():
         # Root may write anywhere, so a file stands where the folder should be; and one below it.
         blocked = os.path.join(folder, "file")
         pathlib.Path(blocked).write_text("not a folder")
-        refused("dev", "--data-dir", blocked, *free(), needle=("file", "folder", "director", "writ"))
-        below = os.path.join(blocked, "data")
-        refused("dev", "--data-dir", below, *free(), needle=("file", "folder", "director", "writ"))
-        same(pathlib.Path(blocked).read_text(), "not a folder", "the file")
-        if os.geteuid() != 0:
-            closed = os.path.join(folder, "closed")
-            os.mkdir(closed, 0o500)
-            refused("dev", "--data-dir", closed, *free(), needle=("permission", "writ"))
-        elif os.path.isdir("/proc"):
-            # /proc takes no new folders, not even from root.
-            refused("dev", "--data-dir", "/proc/trilith", *free(), needle=("writ", "creat", "folder", "director"))
+        closed = os.path.join(folder, "closed")
+        os.mkdir(closed, 0o500)
+        for kind in KINDS:
+            node = kind(folder)
+            refused(*node.arguments(blocked), needle=("file", "folder", "director", "writ"))
+            refused(*node.arguments(os.path.join(blocked, "data")), needle=("file", "folder", "director", "writ"))
+            same(pathlib.Path(blocked).read_text(), "not a folder", "the file")
+            if os.geteuid() != 0:
+                refused(*node.arguments(closed), needle=("permission", "writ"))
+            elif os.path.isdir("/proc"):
+                # /proc takes no new folders, not even from root.
+                refused(*node.arguments("/proc/trilith"), needle=("writ", "creat", "folder", "director"))
 
 
 def newer_format():
     """a folder of a newer format is refused, and not one byte of it changes"""
     with Folder() as folder:
-        with Dev(folder) as server:
+        data = os.path.join(folder, "data")
+        with Dev(data) as server:
             with server.wire() as client:
                 create_table(client, "old")
             same(server.stop(), 0, "exit code after SIGTERM")
-        marks = [path for path in pathlib.Path(folder).rglob("*") if path.is_file() and "FORMAT" in path.name.upper()]
+        marks = [path for path in pathlib.Path(data).rglob("*") if path.is_file() and "FORMAT" in path.name.upper()]
         check(marks, "no file named FORMAT in the data folder says its version")
         for mark in marks:
             text = mark.read_text()
             digits = [part for part in text.replace("=", " ").split() if part.isdigit()]
             check(digits, f"{mark.name} holds no number: {text!r}")
             mark.write_text(text.replace(digits[0], "999", 1))
-        before = tree(folder)
-        refused("dev", "--data-dir", folder, *free(), needle=("newer", "format", "version"))
-        after = {path: what for path, what in tree(folder).items() if "LOCK" not in path.upper()}
+        before = tree(data)
+        refused(*DevNode(folder).arguments(data), needle=("newer", "format", "version"))
+        refused(*Node(folder).arguments(os.path.join(data, "a")), needle=("newer", "format", "version"))
+        after = {path: what for path, what in tree(data).items() if "LOCK" not in path.upper()}
         same(after, {path: what for path, what in before.items() if "LOCK" not in path.upper()}, "the folder")
 
 
@@ -188,22 +229,32 @@ def open_to_the_world():
     """an address outside loopback needs --insecure"""
     with Folder() as folder:
         place = os.path.join(folder, "data")
-        for flag in ("--http", "--grpc"):
-            others = [one for one in ("--http", "--grpc", "--admin") if one != flag]
-            arguments = [
-                "dev",
-                "--data-dir",
-                place,
-                flag,
-                "0.0.0.0:0",
-                others[0],
-                "127.0.0.1:0",
-                others[1],
-                "127.0.0.1:0",
-            ]
-            refused(*arguments, needle=("--insecure",))
+        for kind in KINDS:
+            node = kind(folder)
+            for flag in kind.listeners:
+                refused(*node.arguments(place, flag, "0.0.0.0:0"), needle=("--insecure",))
         with Dev(place, "--insecure", http="0.0.0.0:0") as server:
             check(server.process.poll() is None, "it ended")
+
+
+def structured_logs():
+    """with TRILITH_LOG_FORMAT=json each line of the log is an object, and a request's lines bear its id"""
+    environment = {"TRILITH_LOG_FORMAT": "json", "TRILITH_LOG": "info,trilith_api=debug"}
+    with Folder() as folder, Dev(folder, environment=environment) as server:
+        with server.wire() as client:
+            answer = client.call("DescribeTable", {"TableName": "missing"})
+            same(answer.error, "ResourceNotFoundException", "the answer")
+        wanted = answer.headers.get("x-amzn-requestid")
+        check(wanted, "the answer has no request id")
+        deadline, found = time.monotonic() + 10, []
+        while not found and time.monotonic() < deadline:
+            lines = [json.loads(line) for line in server.output if line.startswith("{")]
+            found = [line for line in lines if line["fields"].get("request_id") == wanted]
+            time.sleep(0.01)
+        check(found, f"no line of the log bears {wanted}")
+        same(found[0]["fields"]["operation"], "DescribeTable", "the operation of the line")
+        same(found[0]["fields"]["code"], "ResourceNotFoundException", "the error of the line")
+        check(all(key in found[0] for key in ("timestamp", "level", "target")), f"the line: {found[0]}")
 
 
 def bad_arguments():
@@ -272,6 +323,7 @@ CASES = [
     unwritable_folder,
     newer_format,
     open_to_the_world,
+    structured_logs,
     bad_arguments,
     orderly_end,
     moved_folder,

@@ -89,7 +89,7 @@ def cpu_seconds(pid):
 class Dev:
     """`trilith dev` on free ports."""
 
-    def __init__(self, folder, *flags, wait=30.0, **addresses):
+    def __init__(self, folder, *flags, wait=30.0, environment=None, **addresses):
         ports = {name: addresses.get(name, "127.0.0.1:0") for name in ("http", "grpc", "admin")}
         self.folder = folder
         command = [binary(), "dev"]
@@ -98,6 +98,7 @@ class Dev:
         for name, address in ports.items():
             command += [f"--{name}", address]
         self.command = command + list(flags)
+        self.environment = {**os.environ, **(environment or {})}
         self.output = []
         self.start(wait)
 
@@ -106,6 +107,7 @@ class Dev:
         self.began = time.monotonic()
         self.process = subprocess.Popen(
             self.command,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -283,6 +285,30 @@ class Cluster:
             return get(self.admin(zone), "/readyz", 2)[0] == 200
         except OSError:
             return False
+
+    def ready_after(self, zones, patience=20.0):
+        """Starts what does not run, and gives the seconds from then on until the slowest of `zones` serves."""
+        began = time.monotonic()
+        starting = subprocess.Popen(
+            [ROOT / "deploy/local/cluster.sh", "start", self.folder],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        _started.append(starting)
+        waiting, took = set(zones), 0.0
+        while waiting:
+            took = time.monotonic() - began
+            if took > patience:
+                raise AssertionError(f"not ready after {patience} s: {', '.join(sorted(waiting))}")
+            waiting = {zone for zone in waiting if not self.ready(zone)}
+            time.sleep(0.01)
+        output, _ = starting.communicate(timeout=60)
+        if starting.returncode != 0:
+            raise AssertionError(f"cluster.sh start failed: {output.strip()[-600:]}")
+        return took
 
     def wire(self, zone, timeout=15.0):
         """A new connection to a node."""
