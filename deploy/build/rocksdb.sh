@@ -32,6 +32,7 @@ fi
 work="$cache/rocksdb-build"
 mkdir -p "$work/src" "$work/.cargo"
 cp "$root/.cargo/config.toml" "$work/.cargo/config.toml"
+cp "$root/rust-toolchain.toml" "$work/rust-toolchain.toml" # rustup may have no default toolchain
 echo 'pub use librocksdb_sys as _;' >"$work/src/lib.rs"
 cat >"$work/Cargo.toml" <<TOML
 [package]
@@ -53,8 +54,11 @@ build=$!
 
 # cc prints nothing while it compiles, so progress is read off the object files it leaves behind.
 total=0
+waited=0
 while kill -0 "$build" 2>/dev/null; do
-    sleep 15
+    sleep 1
+    waited=$((waited + 1))
+    [ $((waited % 15)) -eq 0 ] || continue
     if [ "$total" -eq 0 ]; then
         list=$(find "${CARGO_HOME:-$HOME/.cargo}/registry/src" -path "*librocksdb-sys-$version/rocksdb_lib_sources.txt" 2>/dev/null | head -n 1)
         [ -n "$list" ] && total=$(wc -l <"$list")

@@ -103,6 +103,18 @@ launch() {
     while kill -0 "$pid" 2>/dev/null && [ -z "$(pid_of "$zone")" ]; do sleep 0.01; done
 }
 
+# Refuses to start beside something that has a node's ports: it may be another cluster, which would be taken for this one.
+ports_are_free() {
+    local zone port
+    for zone in "$@"; do
+        for port in "$(http_port "$zone")" "$(grpc_port "$zone")" "$(admin_port "$zone")" "$(peer_port "$zone")"; do
+            if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+                die "port $port of node $zone is in use; stop what listens there, or set TRILITH_PORTS to start above another number"
+            fi
+        done
+    done
+}
+
 # Waits until `check zone` holds for every zone named. Ends early, with the log's last line, when a process is gone,
 # and does not wait for a node that needs a person.
 await() {
@@ -118,16 +130,19 @@ await() {
 }
 
 report() {
-    local zone pid all=0
+    local zone pid answer all=0
     for zone in "${zones[@]}"; do
         pid=$(pid_of "$zone")
         if [ -z "$pid" ]; then
             echo "$zone stopped"
             all=1
-        elif is_ready "$zone"; then
+            continue
+        fi
+        answer=$(admin_get "$zone" /readyz)
+        if [[ $(head -n 1 <<<"$answer") == *" 200"* ]]; then
             echo "$zone ready pid=$pid http=127.0.0.1:$(http_port "$zone") grpc=127.0.0.1:$(grpc_port "$zone") admin=127.0.0.1:$(admin_port "$zone")"
         else
-            echo "$zone not ready pid=$pid: $(admin_get "$zone" /readyz | tail -n 1)"
+            echo "$zone not ready pid=$pid: $(tail -n 1 <<<"$answer")"
             all=1
         fi
     done
@@ -143,15 +158,18 @@ start() {
         [ -n "$(pid_of "$zone")" ] || missing+=("$zone")
     done
     [ "${#missing[@]}" -eq 3 ] || new=0
+    ports_are_free "${missing[@]}"
     for zone in "${missing[@]}"; do launch "$zone"; done
     await is_up "${missing[@]}" || die "a node did not come up in $wait_seconds s; see $dir/*.log"
     if [ "$new" -eq 1 ]; then
         "$trilith" cluster init --admin "127.0.0.1:$(admin_port a)" --admin "127.0.0.1:$(admin_port b)" \
             --admin "127.0.0.1:$(admin_port c)"
     fi
-    # A node that waits to be repaired never gets ready; what `status` prints says so.
-    await is_ready "${missing[@]}" || true
-    report
+    # A node that waits to be repaired never gets ready; what `status` prints says so. Those that ran before may miss a
+    # leader for a moment.
+    await is_ready "${zones[@]}" || true
+    report || return
+    echo "more: $trilith cluster status --admin 127.0.0.1:$(admin_port a)"
 }
 
 stop() {

@@ -121,7 +121,7 @@ pub enum ClusterCommand {
         /// Admin address of the waiting node.
         #[arg(long, value_name = "ADDR")]
         admin: String,
-        /// Admin address of any member.
+        /// Admin or peer address of any member.
         #[arg(long, value_name = "ADDR")]
         via: String,
         /// The node to take over from; by default the one of the same zone.

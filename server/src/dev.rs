@@ -104,10 +104,10 @@ struct Site {
 }
 
 impl Site {
-    fn host(&self, zone: Zone, cluster: u128, id: NodeId) -> Result<Arc<Host>, String> {
+    fn host(&self, zone: Zone, cluster: u128, id: NodeId) -> Result<Arc<Host>, StorageError> {
         let ground = match zone.folder {
-            Some(folder) => Ground::open(folder, cluster, id, &self.budget).map_err(line)?,
-            None => Ground::in_memory(&self.budget).map_err(line)?,
+            Some(folder) => Ground::open(folder, cluster, id, &self.budget)?,
+            None => Ground::in_memory(&self.budget)?,
         };
         let transport = Arc::new(self.hub.transport(id));
         let host = Host::new(
@@ -168,11 +168,11 @@ pub async fn run(args: DevArgs) -> Result<(), String> {
     let mut lost: Vec<&'static str> = lost.into_iter().map(|zone| zone.name).collect();
     for zone in &lost {
         tracing::warn!(
-            "zone {zone} does not serve: its folder {} is empty or incomplete, and its old replicas never come back under their ids; to make new ones run: trilith cluster join --admin {admin_address} --via {admin_address}",
+            "zone {zone} does not serve: its folder {} is empty, incomplete or damaged, and its old replicas never come back under their ids; to make new ones run: trilith cluster join --admin {admin_address} --via {admin_address}",
             site.data_dir.join(zone).display()
         );
     }
-    greet(&http.to_string(), &ready);
+    greet(&http.to_string(), &args.region, &ready);
 
     // One future for the whole life: a signal that comes while an order is carried out is not lost.
     let stop = serve::signal();
@@ -219,7 +219,7 @@ async fn stand(
             };
             let mut hosts = Vec::new();
             for (i, zone) in zones.into_iter().enumerate() {
-                hosts.push(site.host(zone, cluster, founding.node(i))?);
+                hosts.push(site.host(zone, cluster, founding.node(i)).map_err(line)?);
             }
             for host in &hosts {
                 process::found(host, &founding).await?;
@@ -232,10 +232,23 @@ async fn stand(
             Ok((process, Vec::new()))
         }
         Found::Cluster { cluster, alive, lost } => {
-            let mut hosts = Vec::new();
+            let (mut hosts, mut lost) = (Vec::new(), lost);
             for zone in alive {
                 let (_, id) = zone.identity.expect("the zone has an identity");
-                hosts.push(site.host(zone, cluster, id)?);
+                let name = zone.name;
+                match site.host(zone, cluster, id) {
+                    Ok(host) => hosts.push(host),
+                    // The other two are a majority, and have all that this one had.
+                    Err(error @ (StorageError::Corrupt { .. } | StorageError::Engine { .. }))
+                        if lost.is_empty() =>
+                    {
+                        tracing::error!("{} cannot be opened: {error}", site.data_dir.join(name).display());
+                        lost.push(Zone { name, folder: None, identity: None });
+                    }
+                    Err(error) => {
+                        return Err(format!("{}: {error}", site.data_dir.join(name).display()));
+                    }
+                }
             }
             for host in &hosts {
                 if host.recover(false).await.map_err(|e| e.to_string())? == 0 {
@@ -287,7 +300,7 @@ async fn rejoin(
         other => return Err(format!("the catalog answered {other:?}")),
     };
     let folder = if site.memory { None } else { Some(fresh_folder(&site.data_dir.join(zone))?) };
-    let host = site.host(Zone { name: zone, folder, identity: None }, cluster, node.id)?;
+    let host = site.host(Zone { name: zone, folder, identity: None }, cluster, node.id).map_err(line)?;
     membership::create(&host, membership::incoming(&process.cluster.catalog(), node.id)).await?;
     process.cluster.members().add(host);
     lost.remove(0);
@@ -310,10 +323,10 @@ fn fresh_folder(path: &Path) -> Result<Folder, String> {
 }
 
 /// What to paste, then the line that scripts wait for.
-fn greet(http: &str, ready: &str) {
+fn greet(http: &str, region: &str, ready: &str) {
     serve::say(&format!(
         "Trilith serves the DynamoDB API. Any keys and any region will do:\n\n  \
          export AWS_ENDPOINT_URL_DYNAMODB=http://{http} AWS_ENDPOINT_URL_DYNAMODB_STREAMS=http://{http}\n  \
-         export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n\n{ready}"
+         export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION={region} AWS_DEFAULT_REGION={region}\n\n{ready}"
     ));
 }

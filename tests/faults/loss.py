@@ -88,10 +88,11 @@ def wait_for_status(cluster, patience=60):
 
 
 def whole(status):
-    """Whether three nodes are up, and each shard has three voters, one on each of them."""
-    up = {node["id"]: node["zone"] for node in status["nodes"] if node["state"] == "up"}
-    return sorted(up.values()) == list(ZONES) and all(
-        sorted(replica["node"] for replica in shard["replicas"] if replica["voter"]) == sorted(up)
+    """Whether the newest node of each zone is up, and each shard has three voters, one on each of them."""
+    newest = {node["zone"]: node for node in sorted(status["nodes"], key=lambda node: node["id"])}
+    wanted = sorted(node["id"] for node in newest.values() if node["state"] == "up")
+    return sorted(newest) == list(ZONES) and all(
+        sorted(replica["node"] for replica in shard["replicas"] if replica["voter"]) == wanted
         for shard in status["shards"]
     )
 
@@ -120,6 +121,36 @@ def folder_removed_dev():
         server.start()
         ledger.verify(server.http)
         return f"{ledger.total()} writes acknowledged, {ledger.failures} refused or unknown"
+
+
+def folder_damaged_dev():
+    """trilith dev: bytes of a zone's log are overwritten: it says where, serves from two, and join brings the zone back"""
+    with Folder() as folder, Dev(folder) as server:
+        with server.wire() as client:
+            create_table(client, "ledger")
+        ledger = Ledger("ledger", lambda: [server.http], writers=4).start()
+        time.sleep(1.5)
+        server.kill()
+        ledger.stop()
+        damaged = sorted(pathlib.Path(folder, "b", "log").glob("*.log"))[0]
+        with damaged.open("r+b") as file:
+            file.seek(64)
+            file.write(b"\xa5" * 60)
+        server.start()
+        ledger.verify(server.http)
+        said = [line for line in server.output if "damaged data" in line]
+        check(said and os.path.join(folder, "b") in said[0], f"the damaged folder is not named: {server.tail()}")
+        ledger.start()
+        join(server.admin, server.admin)
+        wait_for_dev(server)
+        ledger.stop()
+        ledger.verify(server.http)
+        # Now the zone that was repaired is needed for a majority.
+        server.kill()
+        shutil.rmtree(pathlib.Path(folder, "a"))
+        server.start()
+        ledger.verify(server.http)
+        return f"{ledger.total()} writes acknowledged"
 
 
 def join(admin, via):
@@ -262,6 +293,9 @@ def init_is_no_repair():
             said = cluster.command("init", *admins, check=False)
             check("cluster " not in said.splitlines()[-1] or "serves" not in said, f"init said: {said[-300:]}")
             check(not cluster.ready("c"), f"without {what} c serves again after init: {said[-300:]}")
+        # Nor does it make a second cluster of that member alone, which its clients would take for the first.
+        alone = cluster.command("init", "--admin", cluster.admin("c"), check=False)
+        check("cluster join" in alone and not cluster.ready("c"), f"init of c alone said: {alone[-300:]}")
         for zone in ("a", "b"):
             ledger.verify(cluster.http(zone))
         cluster.command("join", "--admin", cluster.admin("c"), "--via", cluster.admin("a"), "--replaces", "3")
@@ -269,4 +303,12 @@ def init_is_no_repair():
         return said.strip()[-160:]
 
 
-CASES = [folder_removed, folder_removed_dev, live_node_stays, init_is_no_repair, join_cut_short, first_start_cut_short]
+CASES = [
+    folder_removed,
+    folder_removed_dev,
+    folder_damaged_dev,
+    live_node_stays,
+    init_is_no_repair,
+    join_cut_short,
+    first_start_cut_short,
+]

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 from tests.harness.ledger import Ledger
@@ -115,6 +116,14 @@ def paste_lines():
         text = "\n".join(server.output)
         for name in ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_DYNAMODB_STREAMS"):
             check(name in text, f"{name} is not printed")
+        # Nothing but these lines, in an environment that knows nothing of AWS.
+        exports = [line.strip() for line in server.output if line.strip().startswith("export ")]
+        ask = f"exec {sys.executable} -c 'import boto3; print(boto3.client(\"dynamodb\").list_tables()[\"TableNames\"])'"
+        clean = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ} | {"HOME": folder}
+        run = subprocess.run(
+            ["bash", "-c", "\n".join([*exports, ask])], env=clean, capture_output=True, text=True, timeout=60
+        )
+        same((run.returncode, run.stdout.strip()), (0, "[]"), f"boto3 after the lines were pasted: {run.stderr[-300:]}")
         same(set(server.addresses), {"http", "grpc", "admin"}, "names in the ready line")
         same(get(server.http, "/")[0], 200, "GET /")
 

@@ -54,7 +54,13 @@ pub async fn run(session: Session, address: &str) -> Result<(), String> {
         if !line.trim().is_empty() {
             let _ = editor.add_history_entry(line.as_str());
         }
-        statements.push(&line);
+        // What everybody types first, and no statement begins with.
+        let word = line.trim().trim_end_matches(';').to_ascii_lowercase();
+        statements.push(match word.as_str() {
+            "exit" | "quit" if !statements.is_open() => "\\q",
+            "help" if !statements.is_open() => "\\h",
+            _ => &line,
+        });
         statements.push("\n");
         while let Some(text) = statements.pop() {
             let done = match text.as_str() {
