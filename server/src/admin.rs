@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::{Request, Response, Status};
 use trilith_cluster::{CATALOG, Cluster, FirstMember, Founding, RaftCluster};
 use trilith_consensus::ReplicaStatus;
-use trilith_domain::catalog::{CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState};
+use trilith_domain::catalog::{CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState, Refusal};
 use trilith_engine::Service;
 use trilith_proto::admin::v1 as proto;
 use trilith_proto::admin::v1::admin_server::{Admin, AdminServer};
@@ -160,7 +160,7 @@ impl Admin for Clerk {
 
     async fn status(
         &self,
-        _: Request<proto::StatusRequest>,
+        request: Request<proto::StatusRequest>,
     ) -> Result<Response<proto::StatusResponse>, Status> {
         let ready = self.0.door.ready();
         let mut status = proto::StatusResponse {
@@ -173,6 +173,9 @@ impl Admin for Clerk {
         };
         if let Ok(member) = self.0.member() {
             describe(&member, &mut status);
+            if request.into_inner().ask_others {
+                mark_silent(&member, &mut status.nodes).await;
+            }
         }
         Ok(Response::new(status))
     }
@@ -242,7 +245,12 @@ async fn admit(cluster: &RaftCluster, request: proto::AdmitRequest) -> Result<pr
     let reply =
         cluster.change_catalog(command, deadline).await.map_err(|e| Status::unavailable(e.to_string()))?;
     let CatalogReply::Node(node) = reply else {
-        return Err(Status::failed_precondition(format!("the catalog refused: {reply:?}")));
+        let why = match reply {
+            CatalogReply::Refused(Refusal::Validation(why) | Refusal::Limit(why)) => why,
+            CatalogReply::NotFound => "there is no such node; see trilith cluster status".to_owned(),
+            other => format!("the catalog answered {other:?}"),
+        };
+        return Err(Status::failed_precondition(why));
     };
     let catalog = cluster.catalog();
     let identity =
@@ -269,7 +277,20 @@ fn node_proto(node: &NodeRecord) -> proto::Node {
         peer: node.peer.clone(),
         http: node.http.clone(),
         state: state.into(),
+        silent: false,
     }
+}
+
+/// Marks the nodes that do not answer at their addresses, all asked at once.
+async fn mark_silent(member: &Serving, nodes: &mut [proto::Node]) {
+    // Nodes of one process have no addresses.
+    let others = nodes
+        .iter_mut()
+        .filter(|node| node.id != member.node.0 && node.state != "left" && !node.peer.is_empty());
+    let marked = others.map(|node| async {
+        node.silent = !membership::answers(&node.peer, Some(member.id), NodeId(node.id)).await;
+    });
+    futures::future::join_all(marked).await;
 }
 
 fn describe(member: &Serving, status: &mut proto::StatusResponse) {
@@ -282,6 +303,11 @@ fn describe(member: &Serving, status: &mut proto::StatusResponse) {
     let local = cluster.replica_statuses();
     let has_entries = |replica: &ReplicaStatus| replica.name.shard == CATALOG && replica.last_log > 0;
     status.formed = catalog.cluster().is_some() || local.iter().any(has_entries);
+    // The last known leader is none where nobody hears of it any more.
+    let leader = |shard| match cluster.members().is_led(shard) {
+        true => cluster.members().leader(shard).map_or(0, |node| node.0),
+        false => 0,
+    };
     status.shards = catalog
         .shards()
         .map(|shard| {
@@ -295,7 +321,7 @@ fn describe(member: &Serving, status: &mut proto::StatusResponse) {
                     .chain(learners)
                     .map(|(place, voter)| proto::Replica { id: place.replica.0, node: place.node.0, voter })
                     .collect(),
-                leader: cluster.members().leader(shard.id).map_or(0, |node| node.0),
+                leader: leader(shard.id),
                 term: best.map_or(0, |replica| replica.term),
                 applied_index: best.map_or(0, |replica| replica.applied),
             }

@@ -21,9 +21,15 @@ pub async fn connect(address: &str) -> Result<AdminClient<Channel>, String> {
 }
 
 async fn status(address: &str) -> Result<proto::StatusResponse, String> {
+    ask_status(address, false).await
+}
+
+async fn ask_status(address: &str, ask_others: bool) -> Result<proto::StatusResponse, String> {
     let mut client = connect(address).await?;
-    let status = client.status(proto::StatusRequest {}).await;
-    status.map(tonic::Response::into_inner).map_err(|e| format!("{address}: {}", e.message()))
+    let status = client.status(proto::StatusRequest { ask_others }).await;
+    status.map(tonic::Response::into_inner).map_err(|e| {
+        format!("{address} is no admin address of a node ({}); its ready line names it", e.message())
+    })
 }
 
 /// Runs one of them.
@@ -34,7 +40,7 @@ pub async fn run(command: ClusterCommand) -> Result<(), String> {
         }
         ClusterCommand::Join { admin, via, replaces } => join(&admin, via, replaces).await,
         ClusterCommand::Status { admin, json } => {
-            let status = status(&admin).await?;
+            let status = ask_status(&admin, true).await?;
             if json {
                 println!("{}", as_json(&status));
             } else {
@@ -107,7 +113,10 @@ async fn join(admin: &str, via: String, replaces: Option<u64>) -> Result<(), Str
         connect(admin).await?.join(request).await.map_err(|e| format!("{admin}: {}", e.message()))?;
     let joined = joined.into_inner();
     wait_ready(admin, Duration::from_secs(120)).await?;
-    println!("the node is node {} of cluster {} now", joined.node_id, joined.cluster_id);
+    println!(
+        "the node is node {} of cluster {} now; `trilith cluster status` says `up` when its replicas have caught up",
+        joined.node_id, joined.cluster_id
+    );
     Ok(())
 }
 
@@ -132,8 +141,11 @@ fn print_status(status: &proto::StatusResponse) {
     }
     let ready = if status.ready { "ready".into() } else { format!("not ready: {}", status.missing) };
     println!(
-        "cluster {}, seen by node {} ({ready}), {} tables",
-        status.cluster_id, status.this_node, status.tables
+        "cluster {}, seen by node {} ({ready}); {} {}",
+        status.cluster_id,
+        status.this_node,
+        status.tables,
+        if status.tables == 1 { "table" } else { "tables" },
     );
     println!();
     println!("{:>5}  {:<6} {:<22} {:<22} {:<8} {:>6}", "node", "zone", "peer", "http", "state", "leads");
@@ -141,11 +153,15 @@ fn print_status(status: &proto::StatusResponse) {
         let leads = status.shards.iter().filter(|shard| shard.leader == node.id).count();
         println!(
             "{:>5}  {:<6} {:<22} {:<22} {:<8} {leads:>6}",
-            node.id, node.zone, node.peer, node.http, node.state
+            node.id,
+            node.zone,
+            node.peer,
+            node.http,
+            if node.silent { "silent" } else { &node.state },
         );
     }
     println!();
-    println!("{:>5}  {:>6} {:>6} {:>10}  replicas (node)", "shard", "leader", "term", "applied");
+    println!("{:>7}  {:>6} {:>6} {:>10}  replicas (node)", "shard", "leader", "term", "applied");
     for shard in &status.shards {
         let replicas = shard.replicas.iter().map(|replica| {
             let learner = if replica.voter { "" } else { ", learner" };
@@ -154,8 +170,8 @@ fn print_status(status: &proto::StatusResponse) {
         let leader = if shard.leader == 0 { "none".into() } else { shard.leader.to_string() };
         let replicas: Vec<String> = replicas.collect();
         println!(
-            "{:>5}  {leader:>6} {:>6} {:>10}  {}",
-            shard.id,
+            "{:>7}  {leader:>6} {:>6} {:>10}  {}",
+            if shard.id == 0 { "catalog".into() } else { shard.id.to_string() },
             shard.term,
             shard.applied_index,
             replicas.join(", ")
@@ -167,6 +183,7 @@ fn as_json(status: &proto::StatusResponse) -> serde_json::Value {
     let nodes = status.nodes.iter().map(|node| {
         serde_json::json!({
             "id": node.id, "zone": node.zone, "peer": node.peer, "http": node.http, "state": node.state,
+            "silent": node.silent,
         })
     });
     let shards = status.shards.iter().map(|shard| {

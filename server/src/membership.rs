@@ -21,6 +21,10 @@ use crate::cluster_commands::connect;
 use crate::door::Door;
 use crate::process::Process;
 
+/// What a node without an identity waits for.
+pub const WAITING: &str =
+    "this node is no member of a cluster yet; run: trilith cluster init, or trilith cluster join";
+
 /// How long one member may take to answer; another one answers sooner, or the question is asked again.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two rounds of questions of a node that waits for an answer.
@@ -62,7 +66,7 @@ fn known_at<'a>(status: &'a proto::StatusResponse, peer: &str) -> Option<&'a pro
 async fn ask(peers: impl IntoIterator<Item = String>) -> Vec<(String, proto::StatusResponse)> {
     let questions = peers.into_iter().map(|peer| async move {
         let question = async {
-            let status = connect(&peer).await.ok()?.status(proto::StatusRequest {}).await.ok()?;
+            let status = connect(&peer).await.ok()?.status(proto::StatusRequest::default()).await.ok()?;
             Some(status.into_inner())
         };
         let status = tokio::time::timeout(PATIENCE, question).await.ok()??;
@@ -70,6 +74,14 @@ async fn ask(peers: impl IntoIterator<Item = String>) -> Vec<(String, proto::Sta
     });
     let questions: FuturesUnordered<_> = questions.collect();
     questions.filter_map(std::future::ready).collect().await
+}
+
+/// A member of a cluster other than `cluster` that serves at one of these addresses: (address, status).
+pub async fn serving_elsewhere(peers: Vec<String>, cluster: u128) -> Option<(String, proto::StatusResponse)> {
+    let other = |status: &proto::StatusResponse| {
+        status.formed && u128::from_str_radix(&status.cluster_id, 16) != Ok(cluster)
+    };
+    ask(peers).await.into_iter().find(|(_, status)| other(status))
 }
 
 /// Whether this node of this cluster itself answers at its peer address.
@@ -91,8 +103,10 @@ pub async fn look_for_old_identity(
 ) {
     let others: Vec<String> = peers.into_iter().filter(|peer| *peer != own).collect();
     if others.is_empty() {
+        tracing::info!("{WAITING}");
         return;
     }
+    let mut told = false;
     loop {
         for (peer, status) in ask(others.clone()).await {
             if let Some(old) = known_at(&status, &own) {
@@ -104,6 +118,10 @@ pub async fn look_for_old_identity(
                 door.close(line);
                 return;
             }
+        }
+        // Not before it is known that nobody remembers the node: then it must do something else.
+        if !std::mem::replace(&mut told, true) {
+            tracing::info!("{WAITING}");
         }
         tokio::time::sleep(SOON).await;
     }

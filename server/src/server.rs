@@ -30,14 +30,11 @@ use crate::config::{self, Config};
 use crate::door::Door;
 use crate::first_start::Decided;
 use crate::listen;
-use crate::membership::{self, Watch};
+use crate::membership::{self, WAITING, Watch};
 use crate::metrics::ClusterMetrics;
 use crate::node::{self, Budget, Ground};
 use crate::process::{self, Process};
 use crate::serve::{self, FrontEnds, HAND_OVER, Serving};
-
-const WAITING: &str =
-    "this node is no member of a cluster yet; run: trilith cluster init, or trilith cluster join";
 
 /// The node before and after it became a member.
 struct Node {
@@ -222,7 +219,6 @@ impl Node {
 
     /// Asks the configured peers whether a member is known at this address, until one answers.
     fn look_for_old_identity(&mut self) {
-        tracing::info!("{WAITING}");
         let folder = self.config.node.data_dir.display().to_string();
         let (peers, own) = (self.config.cluster.peers.clone(), self.peer_address.clone());
         let admin_address = self.admin_address.clone();
@@ -247,6 +243,7 @@ impl Node {
             }
             return Ok((cluster, id));
         }
+        self.may_be_first(&founding).await?;
         let decided = Decided { cluster: founding.cluster.clone(), shards: founding.shards };
         decided.write(&self.config.node.data_dir)?;
         let member = self.stand(cluster, id, serving)?;
@@ -255,10 +252,36 @@ impl Node {
         Ok((cluster, id))
     }
 
+    /// Whether a node without an identity may become a first member of this cluster: not beside one that serves, and not
+    /// alone where its configuration names others. Either would split what its users take for one store in two.
+    async fn may_be_first(&self, founding: &Founding) -> Result<(), String> {
+        let peers = &self.config.cluster.peers;
+        let others = peers.iter().filter(|peer| **peer != self.peer_address).cloned().collect();
+        if let Some((peer, status)) = membership::serving_elsewhere(others, founding.cluster.cluster).await {
+            return Err(format!(
+                "the node at {peer}, which this node's configuration names as a peer, is a member of cluster {}; let this one join it: trilith cluster join --admin {} --via {peer}",
+                status.cluster_id, self.admin_address
+            ));
+        }
+        if founding.members.len() < peers.len() {
+            return Err(format!(
+                "this node's configuration names {} peers, but the new cluster would have {} first members; give --admin once for each node",
+                peers.len(),
+                founding.members.len()
+            ));
+        }
+        Ok(())
+    }
+
     /// Joins through a member: new id, new replicas, which their leaders bring up to date.
     async fn join(&mut self, via: &str, replaces: Option<u64>, serving: &mut Serving) -> Joined {
         if let Some(member) = &self.member {
-            return Err(format!("this node is node {} of a cluster already", member.node));
+            return Err(format!(
+                "this node is node {} of cluster {:032x} already; for it to join another one stop it, remove its data folder {} and start it again",
+                member.node,
+                member.cluster,
+                self.config.node.data_dir.display()
+            ));
         }
         let mut client = connect(via).await?;
         let request = proto::AdmitRequest {

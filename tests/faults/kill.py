@@ -7,7 +7,7 @@ import time
 
 from tests.harness.ledger import Ledger
 from tests.harness.process import ZONES, Cluster, Dev, Folder
-from tests.harness.suite import check
+from tests.harness.suite import check, same
 from tests.harness.wire import create_table
 
 DEV_ROUNDS = 30
@@ -96,6 +96,28 @@ def all_three_at_once():
         return f"{ledger.total()} writes acknowledged; {soon(times)}"
 
 
+def one_of_three_is_left():
+    """with two of three processes killed, the third says that it cannot serve and who is silent; both back, it serves"""
+    with Folder() as folder, Cluster(folder) as cluster:
+        for zone in ("b", "c"):
+            cluster.kill(zone)
+        deadline = time.monotonic() + 15
+        while cluster.ready("a"):
+            check(time.monotonic() < deadline, "a still says that it is ready, 15 s after the others were killed")
+            time.sleep(0.05)
+        took = time.monotonic() - (deadline - 15)
+        found = cluster.status("a")
+        # Each group falls silent by itself, the last of them a moment after the first.
+        while any(shard["leader"] for shard in found["shards"]):
+            check(time.monotonic() < deadline, f"shards are told to have leaders: {found['shards']}")
+            found = cluster.status("a")
+        silent = {node["zone"] for node in found["nodes"] if node["silent"]}
+        same(silent, {"b", "c"}, "nodes that are told to be silent")
+        back = cluster.ready_after(ZONES)
+        same([node["zone"] for node in cluster.status("a")["nodes"] if node["silent"]], [], "silent nodes at the end")
+        return f"not ready after {took:.1f} s, ready again after {back:.2f} s"
+
+
 def orderly_end_of_one():
     """SIGTERM of each of three in turn under writes: leaderships are handed over, and nobody waits for an election"""
     with Folder() as folder, Cluster(folder) as cluster:
@@ -127,4 +149,4 @@ def orderly_end_of_one():
         return f"slowest write {slowest * 1000:.0f} ms"
 
 
-CASES = [one_process, each_of_three, all_three_at_once, orderly_end_of_one]
+CASES = [one_process, each_of_three, all_three_at_once, one_of_three_is_left, orderly_end_of_one]

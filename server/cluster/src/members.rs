@@ -81,6 +81,11 @@ impl Members {
         replicas.iter().filter_map(Replica::leader).map(|(_, node)| node).next()
     }
 
+    /// Whether the shard has a leader that gave a sign of life lately, as far as local replicas can tell.
+    pub fn is_led(&self, shard: ShardId) -> bool {
+        self.replicas(shard).iter().any(Replica::is_led)
+    }
+
     fn local(&self, node: NodeId, shard: ShardId) -> Option<Option<Replica>> {
         let host = self.host(node)?;
         Some(host.replicas().of_shard(shard))

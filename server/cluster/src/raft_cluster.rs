@@ -261,8 +261,8 @@ impl Cluster for RaftCluster {
         }
         // Tables go on while nobody can change them.
         for shard in catalog.data_shards() {
-            if self.members.leader(shard.id).is_none() {
-                return Err(format!("shard {} has no leader yet", shard.id));
+            if !self.members.is_led(shard.id) {
+                return Err(format!("shard {} has no leader that this node hears of", shard.id));
             }
         }
         Ok(())

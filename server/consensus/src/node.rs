@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use openraft::error::RaftError;
+use openraft::raft::AppendEntriesResponse;
 use parking_lot::RwLock;
 use trilith_values::{NodeId, ReplicaId, ShardId};
 
@@ -92,7 +93,11 @@ pub(crate) async fn deliver(replica: &Replica, message: RaftRequest) -> Result<R
     let raft = replica.raft();
     match message {
         RaftRequest::Append(request) => {
-            raft.append_entries(request).await.map(RaftResponse::Append).map_err(|e| stopped(&e))
+            let response = raft.append_entries(request).await.map_err(|e| stopped(&e))?;
+            if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
+                replica.heard_leader();
+            }
+            Ok(RaftResponse::Append(response))
         }
         RaftRequest::Vote(request) => {
             if !request.leadership_transfer {

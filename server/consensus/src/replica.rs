@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
@@ -114,6 +114,32 @@ struct Inner {
     lease: Lease,
     gate: VoteGate,
     receiver: Receiver,
+    heard: Heard,
+    /// Without a sign of a leader for this long, there is none.
+    silence: Duration,
+}
+
+/// When a leader last spoke to this replica.
+struct Heard {
+    started: Instant,
+    /// Nanoseconds after the start; 0 is never.
+    at: AtomicU64,
+}
+
+impl Heard {
+    fn never() -> Self {
+        Self { started: Instant::now(), at: AtomicU64::new(0) }
+    }
+
+    fn now(&self) {
+        let nanos = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.at.store(nanos.max(1), Ordering::Relaxed);
+    }
+
+    fn ago(&self) -> Option<Duration> {
+        let at = self.at.load(Ordering::Relaxed);
+        (at > 0).then(|| self.started.elapsed().saturating_sub(Duration::from_nanos(at)))
+    }
 }
 
 impl Replica {
@@ -177,6 +203,8 @@ impl Replica {
             lease,
             gate,
             receiver,
+            heard: Heard::never(),
+            silence: around.settings.silence(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -300,6 +328,29 @@ impl Replica {
         let leader = metrics.current_leader?;
         let place = metrics.membership_config.membership().get_node(&leader)?;
         Some((ReplicaId(leader), NodeId(place.node)))
+    }
+
+    /// A leader of this replica's group spoke to it just now.
+    pub(crate) fn heard_leader(&self) {
+        self.inner.heard.now();
+    }
+
+    /// Whether the group has a leader that is alive, as far as can be told from here: a majority answered this replica,
+    /// if it leads, or a leader spoke to it, within three election timeouts. Unlike [`Replica::leader`], which names the
+    /// last one for ever.
+    pub fn is_led(&self) -> bool {
+        if self.failed().is_some() {
+            return false;
+        }
+        let view = self.leader_view();
+        if view.leads && self.status().voters.len() == 1 {
+            return true;
+        }
+        let silent = match view.leads {
+            true => view.quorum_acked.map(|acked| acked.elapsed()),
+            false => self.inner.heard.ago(),
+        };
+        silent.is_some_and(|silent| silent < self.inner.silence)
     }
 
     /// Whether this replica believes it leads.

@@ -70,6 +70,11 @@ impl RaftSettings {
         self.election.1 * self.lease_percent / 100
     }
 
+    /// Without a sign of a leader for this long, a replica's node counts as one that cannot serve.
+    pub fn silence(&self) -> Duration {
+        self.election.1 * 3
+    }
+
     /// How long a started replica withholds its vote: a full lease and a tenth more.
     pub fn vote_wait_time(&self) -> Duration {
         self.election.1 * 11 / 10
