@@ -198,6 +198,7 @@ ANSWERS = {
     "BatchWriteItem": _tables_of_writes,
     "BatchGetItem": _tables_of_items,
     "BatchExecuteStatement": _statements,
+    "SearchVectors": lambda found: {"SearchResults": [], **found},
     "DescribeTimeToLive": lambda found: {"TimeToLiveDescription": found},
     "DescribeContinuousBackups": _continuous_backups,
     "DescribeTableReplicaAutoScaling": lambda found: {"TableAutoScalingDescription": found},
@@ -213,6 +214,11 @@ def _capacity(found):
     for kind in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
         if kind in found:
             found[kind] = {name: _units(one) for name, one in found[kind].items()}
+    if "VectorIndexes" in found:
+        found["VectorIndexes"] = {
+            name: one if isinstance(one, dict) else {"VectorWriteRequestBytes": one}
+            for name, one in found["VectorIndexes"].items()
+        }
     return found
 
 

@@ -68,6 +68,9 @@ impl Engine {
             Op::GetItem(get) => Output::GetItem(self.get_item(on(&get.table), get).await?),
             Op::Query(query) => Output::Query(self.query(on(&query.table), query).await?),
             Op::Scan(scan) => Output::Scan(self.scan(on(&scan.table), scan).await?),
+            Op::SearchVectors(search) => {
+                Output::SearchVectors(self.search_vectors(on(&search.table), search).await?)
+            }
             Op::BatchGetItem(batch) => Output::BatchGetItem(self.batch_get(caller, op, batch).await?),
             Op::BatchWriteItem(batch) => Output::BatchWriteItem(self.batch_write(caller, op, batch).await?),
             Op::ExecuteStatement(execute) => {

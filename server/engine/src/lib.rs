@@ -26,6 +26,7 @@ pub mod lifecycle;
 mod lookup;
 mod read;
 mod scan;
+mod search;
 pub mod service;
 mod statement;
 mod tables;

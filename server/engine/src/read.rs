@@ -20,8 +20,10 @@ pub(crate) fn freshness(consistent: bool) -> Freshness {
 /// The shard that owns what the plan reads first.
 pub(crate) fn shard_of(record: &TableRecord, plan: &Plan) -> ShardId {
     let hash = place(plan);
+    let index = |id| record.definition.indexes.iter().find(|index| index.schema.id == id);
     let global = match plan {
-        Plan::Index(plan) => record.definition.indexes.iter().find(|index| index.schema.id == plan.span),
+        Plan::Index(plan) => index(plan.span),
+        Plan::Vectors(plan) => index(plan.index),
         _ => None,
     };
     global.map_or_else(|| record.shard_of(hash), |index| index.shard_of(hash))
@@ -34,6 +36,7 @@ fn place(plan: &Plan) -> u64 {
         Plan::Query(plan) => plan.hash,
         Plan::Scan(plan) => plan.interval.first,
         Plan::Index(plan) => plan.place(),
+        Plan::Vectors(plan) => plan.place(),
         Plan::Count { .. }
         | Plan::Catalog { .. }
         | Plan::CountIndexes { .. }

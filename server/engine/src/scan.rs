@@ -45,6 +45,7 @@ impl Engine {
                 }
                 ReadReply::TransactGot(_)
                 | ReadReply::Transactions(_)
+                | ReadReply::Nearest(_)
                 | ReadReply::Got { .. }
                 | ReadReply::Counted { .. }
                 | ReadReply::Catalog(_)

@@ -70,6 +70,7 @@ data_service! {
     delete_item DeleteItem(DeleteItemRequest) -> DeleteItemResponse;
     query Query(QueryRequest) -> QueryResponse;
     scan Scan(ScanRequest) -> ScanResponse;
+    search_vectors SearchVectors(SearchVectorsRequest) -> SearchVectorsResponse;
     batch_get_item BatchGetItem(BatchGetItemRequest) -> BatchGetItemResponse;
     batch_write_item BatchWriteItem(BatchWriteItemRequest) -> BatchWriteItemResponse;
     execute_statement ExecuteStatement(ExecuteStatementRequest) -> ExecuteStatementResponse;

@@ -207,6 +207,8 @@ pub enum IndexChange {
         /// New warm throughput.
         warm: Option<Units>,
     },
+    /// Drops a vector index.
+    DeleteVector(String),
 }
 
 impl CatalogCommand {

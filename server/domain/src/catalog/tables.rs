@@ -16,7 +16,7 @@ use super::table::{
 };
 use super::view::{Catalog, Change};
 use crate::limits::{TAG_BYTES_MAX, TAGS_MAX};
-use crate::schema::{HashInterval, IndexScope};
+use crate::schema::{HashInterval, IndexKind, IndexScope};
 use crate::time::Stamp;
 
 /// Tables of an account (contract 15).
@@ -219,6 +219,9 @@ fn alter_billing(table: &mut TableRecord, alteration: &Alteration, stamp: Stamp)
             "One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be \
              specified when BillingMode is PROVISIONED",
         )),
+        (BillingMode::PayPerRequest, BillingMode::Provisioned, Some(_)) if has_vectors(table) => {
+            Err(Outcome::invalid(indexes::VECTORS_ON_DEMAND))
+        }
         (BillingMode::PayPerRequest, BillingMode::Provisioned, Some(units)) => {
             table.definition.billing = BillingMode::Provisioned;
             table.definition.throughput = units;
@@ -258,8 +261,13 @@ fn go_on_demand(table: &mut TableRecord, stamp: Stamp) -> Result<(), Outcome> {
     Ok(())
 }
 
+fn has_vectors(table: &TableRecord) -> bool {
+    table.definition.indexes.iter().any(|index| index.schema.kind() == IndexKind::Vector)
+}
+
 fn set_index_units(table: &mut TableRecord, units: Units) {
-    for index in table.definition.indexes.iter_mut().filter(|index| !index.schema.is_local()) {
+    for index in table.definition.indexes.iter_mut().filter(|index| index.schema.kind() == IndexKind::Global)
+    {
         index.throughput = units;
     }
 }

@@ -6,6 +6,7 @@ use trilith_values::{Item, SchemaVersion};
 use super::ledger::LedgerReply;
 use crate::catalog::CatalogReply;
 use crate::codec::items;
+use crate::schema::IndexKind;
 use crate::time::Stamp;
 
 /// The answer to one command, with the stamp it was applied under.
@@ -93,9 +94,9 @@ pub struct CollectionSize {
 pub struct IndexCharge {
     /// The index's name.
     pub name: String,
-    /// Whether it is a local index.
-    pub local: bool,
-    /// Write units.
+    /// Its kind.
+    pub kind: IndexKind,
+    /// Write units; of a vector index, bytes.
     pub units: u64,
 }
 

@@ -7,12 +7,13 @@ use super::types::{
     HalfUnits, ItemCollectionMetrics, Names, ReturnConsumed, ValueFault, Values, WriteOutput,
 };
 use super::{TableRef, keys};
-use crate::capacity::{self, IndexPart};
+use crate::capacity::{self, Amount, IndexPart};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::{Condition, ExpressionKind, Placeholders, Projection, Update};
 use crate::item::ItemKey;
 use crate::machine::{Action, CollectionSize, IndexCharge, ReplyBody, ReturnValues, Write, WrittenIndexed};
+use crate::schema::IndexKind;
 
 /// The options of a write of one item, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +73,11 @@ pub(super) fn written(reply: ReplyBody) -> Result<WrittenIndexed, OpError> {
 
 /// The part of an index in what a write is charged.
 pub(super) fn index_part(charge: IndexCharge) -> IndexPart {
-    IndexPart { name: charge.name, local: charge.local, units: HalfUnits::whole(charge.units) }
+    let amount = match charge.kind {
+        IndexKind::Vector => Amount::Bytes(charge.units),
+        IndexKind::Local | IndexKind::Global => Amount::Units(HalfUnits::whole(charge.units)),
+    };
+    IndexPart { name: charge.name, kind: charge.kind, amount }
 }
 
 /// An item collection, as the wire tells its size.

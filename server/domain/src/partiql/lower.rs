@@ -19,7 +19,7 @@ use crate::ops::table_ref::is_name;
 use crate::ops::types::ReturnConsumed;
 use crate::ops::write::WriteOptions;
 use crate::ops::{Access, DeleteItem, GetItem, PutItem, Query, Resource, Scan, TableRef, UpdateItem};
-use crate::schema::IndexSchema;
+use crate::schema::{IndexKind, IndexSchema};
 
 /// A statement with its parameters, checked as far as that goes without its table.
 #[derive(Clone, Debug, PartialEq)]
@@ -292,6 +292,10 @@ impl Prepared {
             .definition
             .index(name)
             .ok_or_else(|| OpError::validation("The table does not have the specified index"))?;
+        if index.schema.kind() == IndexKind::Vector {
+            // A statement reads as a query does; the service's own text is not on record.
+            return Err(OpError::validation("Query operation not supported on this index type."));
+        }
         if self.consistent && !index.schema.is_local() {
             return Err(OpError::validation(
                 "Strongly consistent read is not supported on Global Secondary Indexes",

@@ -8,6 +8,7 @@
 //! form of a page.
 
 pub mod plan;
+pub mod vectors;
 pub mod view;
 
 mod index;
@@ -19,8 +20,8 @@ mod transactions;
 mod tests;
 
 pub use plan::{
-    GetPlan, GotAt, IndexPage, IndexPlan, IndexRun, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan,
-    TransactionsPage,
+    GetPlan, GotAt, IndexPage, IndexPlan, IndexRun, Nearest, Neighbour, Page, PageShape, Plan, QueryPlan,
+    ReadReply, ScanPlan, TransactionsPage, VectorPlan,
 };
 pub use run::{Spans, StoredSpans, run};
 pub use view::{View, ViewError, Visit};

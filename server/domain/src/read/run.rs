@@ -8,8 +8,8 @@ use trilith_values::{SchemaVersion, ShardId, TableId};
 use super::index::index;
 use super::page::{Bounds, read_page};
 use super::plan::{GetPlan, GotAt, Plan, QueryPlan, ReadReply, ScanPlan};
-use super::transactions;
 use super::view::{View, ViewError};
+use super::{transactions, vectors};
 use crate::catalog::Catalog;
 use crate::codec;
 use crate::item::StoredItem;
@@ -77,6 +77,7 @@ pub fn run(spans: &dyn Spans, view: &dyn View, plan: &Plan) -> Result<ReadReply,
             Ok(ReadReply::Catalog(newer.map(Box::new)))
         }
         Plan::Index(plan) => index(spans, view, plan),
+        Plan::Vectors(plan) => vectors::nearest(spans, view, plan),
         Plan::CountIndexes { table } => Ok(match spans.span(*table)? {
             Some(span) => ReadReply::IndexesCounted(span.local),
             None => ReadReply::NotMine,

@@ -9,6 +9,7 @@ mod statements;
 mod tables;
 mod tags;
 mod transactions;
+mod vectors;
 
 use std::collections::BTreeMap;
 
@@ -44,6 +45,7 @@ fn members(output: &Output, out: &mut Writer) {
         }
         Output::GetItem(got) => items::get_members(got, out),
         Output::Query(page) | Output::Scan(page) => pages::members(page, out),
+        Output::SearchVectors(found) => vectors::members(found, out),
         Output::BatchGetItem(batch) => batch::get_members(batch, out),
         Output::BatchWriteItem(batch) => batch::write_members(batch, out),
         Output::ExecuteStatement(executed) => statements::members(executed, out),
@@ -97,6 +99,7 @@ impl ToJson for ConsumedCapacity {
             }
             index_parts(out, "LocalSecondaryIndexes", &self.local);
             index_parts(out, "GlobalSecondaryIndexes", &self.global);
+            vectors::parts(out, &self.vector);
         });
     }
 }
