@@ -122,7 +122,8 @@ impl Applied {
             | Plan::Owed { .. }
             | Plan::Backfilled { .. }
             | Plan::TransactGet { .. }
-            | Plan::Transactions { .. } => self.run_pinned(plan),
+            | Plan::Transactions { .. }
+            | Plan::Check(_) => self.run_pinned(plan),
         };
         reply.map_err(|error| ReadError::Storage(error.to_string()))
     }

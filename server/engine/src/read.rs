@@ -43,7 +43,8 @@ fn place(plan: &Plan) -> u64 {
         | Plan::Owed { .. }
         | Plan::Backfilled { .. }
         | Plan::TransactGet { .. }
-        | Plan::Transactions { .. } => {
+        | Plan::Transactions { .. }
+        | Plan::Check(_) => {
             unreachable!("no op is bound to such a plan")
         }
     }

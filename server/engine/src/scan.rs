@@ -46,6 +46,7 @@ impl Engine {
                 ReadReply::TransactGot(_)
                 | ReadReply::Transactions(_)
                 | ReadReply::Nearest(_)
+                | ReadReply::Checked(_)
                 | ReadReply::Got { .. }
                 | ReadReply::Counted { .. }
                 | ReadReply::Catalog(_)

@@ -7,6 +7,7 @@
 //! Absent on purpose: walking from shard to shard (the caller continues with the next one), capacity, and the wire's
 //! form of a page.
 
+pub mod check;
 pub mod plan;
 pub mod vectors;
 pub mod view;
@@ -19,6 +20,7 @@ mod transactions;
 #[cfg(test)]
 mod tests;
 
+pub use check::{CheckPage, CheckPlan, CheckRow, CheckRows, CheckSide};
 pub use plan::{
     GetPlan, GotAt, IndexPage, IndexPlan, IndexRun, Nearest, Neighbour, Page, PageShape, Plan, QueryPlan,
     ReadReply, ScanPlan, TransactionsPage, VectorPlan,

@@ -6,6 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use trilith_values::key::KeyValue;
 use trilith_values::{AttributeValue, Item, SchemaVersion, ShardId, TableId, TransactionId};
 
+use super::check::{CheckPage, CheckPlan};
 use crate::catalog::Catalog;
 use crate::codec::items;
 use crate::expr::key_condition::RangeTest;
@@ -72,6 +73,8 @@ pub enum Plan {
     },
     /// The nearest vectors of a vector index.
     Vectors(Box<VectorPlan>),
+    /// Rows of one side of an index, to be compared with the other.
+    Check(CheckPlan),
 }
 
 /// Searches a shard's part of a vector index.
@@ -271,6 +274,8 @@ pub enum ReadReply {
     Transactions(Box<TransactionsPage>),
     /// Of a search of vectors.
     Nearest(Nearest),
+    /// Of one side of an index.
+    Checked(Box<CheckPage>),
 }
 
 /// The nearest entries of a shard's part of a vector index.

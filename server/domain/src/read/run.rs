@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use trilith_values::{SchemaVersion, ShardId, TableId};
 
+use super::check::check;
 use super::index::index;
 use super::page::{Bounds, read_page};
 use super::plan::{GetPlan, GotAt, Plan, QueryPlan, ReadReply, ScanPlan};
@@ -83,6 +84,7 @@ pub fn run(spans: &dyn Spans, view: &dyn View, plan: &Plan) -> Result<ReadReply,
             None => ReadReply::NotMine,
         }),
         Plan::Backfilled { table, index } => backfilled(spans, view, *table, *index),
+        Plan::Check(plan) => check(spans, view, plan),
         Plan::Owed { after, max_bytes } => owed(spans, view, *after, *max_bytes),
     }
 }

@@ -53,6 +53,15 @@ impl LocalShard {
         replies.pop().expect("one command has one reply")
     }
 
+    /// Sets or removes a row, whatever the state says.
+    pub(super) fn plant(&mut self, family: Family, key: &[u8], value: Option<Bytes>) {
+        let effect = match value {
+            Some(value) => Effect::Put { family, key: Bytes::copy_from_slice(key), value },
+            None => Effect::Delete { family, key: Bytes::copy_from_slice(key) },
+        };
+        self.write(Effects(vec![effect]));
+    }
+
     fn write(&mut self, effects: Effects) {
         for effect in effects.0 {
             match effect {
