@@ -20,7 +20,7 @@ use crate::capacity;
 use crate::codec::{self, CorruptValue};
 use crate::item::{ItemHeader, ItemKey, seal_item};
 use crate::keyspace::{Family, collection_key};
-use crate::limits::{COLLECTION_BYTES_MAX, ITEM_SIZE_MAX};
+use crate::limits::ITEM_SIZE_MAX;
 use crate::schema::{IndexEntry, IndexKind, IndexSchema, Span};
 use crate::time::Stamp;
 
@@ -86,7 +86,7 @@ pub(super) fn upkeep(
         upkeep.entry(index, span.schema.table, gone, come, stamp, &mut owed);
     }
     if !owed.is_empty() {
-        if open && state.outbox().is_full() {
+        if open && state.outbox().is_full(state.limits()) {
             return Ok(Err(ReplyBody::Overloaded));
         }
         upkeep.changes.push(Change::Owe(owed));
@@ -98,7 +98,7 @@ pub(super) fn upkeep(
         let (_, row) = reads(span.schema.table, key);
         let held = collection_bytes(working, &row)?;
         let bytes = (held + after).saturating_sub(before);
-        if open && after > before && bytes > COLLECTION_BYTES_MAX {
+        if open && after > before && bytes > state.limits().collection_bytes {
             return Ok(Err(ReplyBody::CollectionFull));
         }
         if after != before {

@@ -13,6 +13,7 @@ use super::outbox::Outbox;
 use crate::catalog::Catalog;
 use crate::codec::{self, Damage};
 use crate::keyspace::{CATALOG_SHARD, Family, Key, Prefix};
+use crate::limits::COLLECTION_BYTES_MAX;
 use crate::read::{Spans, View, ViewError};
 use crate::schema::Span;
 use crate::time::Stamp;
@@ -21,11 +22,39 @@ use crate::time::Stamp;
 /// a logged command, so that replicas of mixed versions go on applying alike.
 pub const MACHINE_VERSION: u32 = 1;
 
+/// Rows that a shard may owe to global indexes before it refuses writes that owe more.
+const OUTBOX_ROWS_MAX: u64 = 200_000;
+/// Bytes that a shard may owe to global indexes before it refuses writes that owe more.
+const OUTBOX_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Bounds by which writes are refused. They are part of the rules: every replica of every shard has the same, which are
+/// the default. Only tests, which would need hours to reach those, have others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows of the outbox.
+    pub outbox_rows: u64,
+    /// Bytes of the outbox.
+    pub outbox_bytes: u64,
+    /// Bytes of one item collection, in a table with local indexes.
+    pub collection_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            outbox_rows: OUTBOX_ROWS_MAX,
+            outbox_bytes: OUTBOX_BYTES_MAX,
+            collection_bytes: COLLECTION_BYTES_MAX,
+        }
+    }
+}
+
 /// The state of a shard besides its items. Changed by [`apply`](super::apply()) alone, and stored with the effects of
 /// the same batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShardState {
     shard: ShardId,
+    limits: Limits,
     pub(super) row: MachineRow,
     pub(super) spans: BTreeMap<TableId, Span>,
     /// Empty in every shard but the catalog's own.
@@ -72,6 +101,7 @@ impl ShardState {
             MachineRow { machine_version: MACHINE_VERSION, last_stamp: Stamp::ZERO, poisoned: 0, hash: 0 };
         Self {
             shard,
+            limits: Limits::default(),
             row,
             spans: BTreeMap::new(),
             catalog: Box::default(),
@@ -126,6 +156,16 @@ impl ShardState {
             *state.catalog = Catalog::load(view)?;
         }
         Ok(state)
+    }
+
+    /// The state under other limits, for tests.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The bounds by which it refuses writes.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Which shard it is.

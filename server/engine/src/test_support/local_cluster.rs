@@ -16,7 +16,7 @@ use trilith_domain::catalog::{
     TableRecord,
 };
 use trilith_domain::keyspace::{CATALOG_SHARD, Family};
-use trilith_domain::machine::{CommandBody, Reply, ReplyBody};
+use trilith_domain::machine::{CommandBody, Limits, Reply, ReplyBody};
 use trilith_domain::read::{Plan, ReadReply};
 use trilith_values::{NodeId, ReplicaId, SchemaVersion, ShardId, TableId};
 
@@ -70,9 +70,14 @@ struct Known {
 impl LocalCluster {
     /// The first node of a cluster with so many shards for data.
     pub fn new(data_shards: u32) -> Arc<Self> {
+        Self::with_limits(data_shards, Limits::default())
+    }
+
+    /// The same, whose shards refuse writes by these limits.
+    pub fn with_limits(data_shards: u32, limits: Limits) -> Arc<Self> {
         let ids = (0..=data_shards).map(ShardId);
         let world = World {
-            shards: Mutex::new(ids.map(|id| (id, LocalShard::new(id))).collect()),
+            shards: Mutex::new(ids.map(|id| (id, LocalShard::new(id, limits))).collect()),
             lagging: Mutex::default(),
             on_write: Mutex::default(),
             on_read: Mutex::default(),

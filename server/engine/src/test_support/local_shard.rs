@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use trilith_domain::keyspace::Family;
 use trilith_domain::machine::{
-    Batch, Command, CommandBody, Effect, Effects, Prefetched, Reply, ShardState, apply_batch, reads_of,
+    Batch, Command, CommandBody, Effect, Effects, Limits, Prefetched, Reply, ShardState, apply_batch, reads_of,
 };
 use trilith_domain::read::{Plan, ReadReply, View, ViewError, Visit, run};
 use trilith_domain::time::Stamp;
@@ -22,8 +22,8 @@ pub struct LocalShard {
 
 impl LocalShard {
     /// Without a row.
-    pub fn new(shard: ShardId) -> Self {
-        Self { state: ShardState::new(shard), rows: BTreeMap::new(), index: 0 }
+    pub fn new(shard: ShardId, limits: Limits) -> Self {
+        Self { state: ShardState::new(shard).with_limits(limits), rows: BTreeMap::new(), index: 0 }
     }
 
     /// The state besides the rows of items.
