@@ -129,6 +129,11 @@ answers! {
         consumed_capacity: got.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
     };
     TransactWriteItemsResponse: TransactWriteItems(written) => Self {
+        item_collection_metrics: written
+            .item_collection_metrics
+            .into_iter()
+            .map(|(table, all)| (table, collections(all)))
+            .collect(),
         consumed_capacity: written.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
     };
     TagResourceResponse: TagResource => Self {};

@@ -27,11 +27,11 @@ use crate::machine::ledger::{
     AgingRow, Decision, LedgerCommand, LedgerReply, LedgerRow, Token, TokenRow, TokenState,
 };
 use crate::machine::{
-    Action, Batch, Command, CommandBody, Finish, IntentRow, MachineRow, PartVerdict, PoisonRow, Prepare,
-    PreparedRow, Reply, ReplyBody, ReturnValues, Sizes, TransactWrite, Write, Written,
+    Action, Batch, CollectionSize, Command, CommandBody, Finish, IndexCharge, IntentRow, MachineRow, PartVerdict, PoisonRow, Prepare,
+    PreparedRow, Reply, ReplyBody, ReturnValues, TransactWrite, Write, Written, WrittenIndexed,
 };
 use crate::read::{GetPlan, GotAt, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan, TransactionsPage};
-use crate::schema::{HashInterval, Span, TableSchema};
+use crate::schema::{HashInterval, IndexKind, Span, TableSchema};
 use crate::testing::{condition, item, key, n, projection, s, schema, update};
 use crate::time::Stamp;
 
@@ -303,9 +303,13 @@ fn transactions() {
     let commands = (1..).zip(bodies).map(|(id, body)| Command { id: CommandId(id), body }).collect();
     check_message("batch-transactions", &Batch { leader_stamp: Stamp(1_000_000), commands });
 
-    let around = Sizes { old: 3, new: 63 };
+    let fine = WrittenIndexed {
+        written: Written { attributes: None, old_size: 3, new_size: 63 },
+        charges: vec![IndexCharge { name: "by_v".to_owned(), kind: IndexKind::Local, units: 2 }],
+        collection: Some(CollectionSize { key: item(&[("pk", s("a"))]), bytes: 66 }),
+    };
     let verdicts = vec![
-        PartVerdict::Fine(around),
+        PartVerdict::Fine(Box::new(fine.clone())),
         PartVerdict::ConditionFailed { item: None },
         PartVerdict::ConditionFailed { item: Some(every_type()) },
         PartVerdict::Invalid("no".to_owned()),
@@ -322,9 +326,9 @@ fn transactions() {
         LedgerReply::Done,
     ];
     let bodies = [
-        ReplyBody::TransactWritten(vec![around]),
+        ReplyBody::TransactWritten(vec![fine.clone()]),
         ReplyBody::Cancelled(verdicts),
-        ReplyBody::Prepared(vec![around]),
+        ReplyBody::Prepared(vec![fine]),
         ReplyBody::Finished,
         ReplyBody::Conflict,
     ];

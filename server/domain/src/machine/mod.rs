@@ -47,7 +47,7 @@ pub use apply::{At, apply, apply_batch, apply_entries, reads, reads_of};
 pub use change::{Effect, Effects};
 pub use command::{Action, Batch, Command, CommandBody, Finish, Prepare, ReturnValues, TransactWrite, Write};
 pub use outbox::{Backfill, IndexApply, Outbox, OwedRow};
-pub use reply::{CollectionSize, IndexCharge, PartVerdict, Reply, ReplyBody, Sizes, Written, WrittenIndexed};
+pub use reply::{CollectionSize, IndexCharge, PartVerdict, Reply, ReplyBody, Written, WrittenIndexed};
 pub(crate) use state::scan_rows;
 pub use state::{Limits, MACHINE_VERSION, MachineRow, PoisonRow, ShardState};
 pub use transaction::{IntentRow, PreparedRow};
