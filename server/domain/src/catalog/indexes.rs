@@ -13,12 +13,13 @@
 use trilith_values::TableId;
 
 use super::apply::{Draft, Outcome};
-use super::command::{CatalogReply, IndexChange};
+use super::command::{CatalogReply, IndexChange, TableSettings};
 use super::table::{BillingMode, IndexRecord, IndexStatus, TableRecord, TableStatus, Units};
-use super::tables::{busy, place_index, store};
+use super::tables::{busy, check_index_units, place_index, set, store};
 use super::view::Catalog;
 use crate::limits::{GLOBAL_INDEXES_MAX, VECTOR_INDEXES_MAX};
 use crate::schema::{IndexKind, VectorSchema};
+use crate::time::Stamp;
 
 /// The refusal of a second index that is to be made or dropped.
 pub(crate) const ONE_AT_A_TIME: &str =
@@ -28,8 +29,15 @@ pub(crate) const ONE_AT_A_TIME: &str =
 pub(crate) const VECTORS_ON_DEMAND: &str = "One or more parameter values were invalid: Vector indexes are supported only \
                                             for tables with BillingMode PAY_PER_REQUEST";
 
-/// Changes indexes of an Active table: it becomes Updating.
-pub(super) fn alter(catalog: &Catalog, account: u64, name: &str, changes: &[IndexChange]) -> Outcome {
+/// Changes settings and indexes of an Active table: it becomes Updating.
+pub(super) fn alter(
+    catalog: &Catalog,
+    account: u64,
+    name: &str,
+    settings: &TableSettings,
+    changes: &[IndexChange],
+    stamp: Stamp,
+) -> Outcome {
     let Some(table) = catalog.table_named(account, name) else {
         return Outcome::reply(CatalogReply::NotFound);
     };
@@ -38,6 +46,9 @@ pub(super) fn alter(catalog: &Catalog, account: u64, name: &str, changes: &[Inde
     }
     let mut draft = Draft::of(catalog);
     let mut next = table.clone();
+    if let Err(refused) = set(&mut next, settings, stamp) {
+        return refused;
+    }
     for change in changes {
         let altered = match change {
             IndexChange::Create(index) => create(catalog, &mut draft, &mut next, index),
@@ -50,6 +61,9 @@ pub(super) fn alter(catalog: &Catalog, account: u64, name: &str, changes: &[Inde
         if let Err(refused) = altered {
             return refused;
         }
+    }
+    if let Err(refused) = check_index_units(&next) {
+        return refused;
     }
     next.status = TableStatus::Updating;
     store(draft, next)
@@ -121,7 +135,10 @@ fn update(
         return Err(Outcome::invalid(text));
     };
     index.throughput = throughput.unwrap_or(index.throughput);
-    index.on_demand_maximum = on_demand_maximum.or(index.on_demand_maximum);
+    if let Some(maximum) = on_demand_maximum {
+        // -1 and -1 is none.
+        index.on_demand_maximum = (maximum.read >= 0 || maximum.write >= 0).then_some(maximum);
+    }
     index.warm = warm.or(index.warm);
     Ok(())
 }

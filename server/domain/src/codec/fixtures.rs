@@ -16,8 +16,8 @@ use trilith_values::{
 
 use crate::catalog::{
     BillingMode, Catalog, CatalogCommand, CatalogReply, ClusterRecord, Counters, NodeRecord, NodeState,
-    Refusal, ReplicaPlace, ShardRecord, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus,
-    Units,
+    Refusal, ReplicaPlace, ShardRecord, SpanPlace, TableClass, TableDefinition, TableRecord, TableSettings,
+    TableStatus, Units,
 };
 use crate::codec;
 use crate::explain::hex;
@@ -27,8 +27,9 @@ use crate::machine::ledger::{
     AgingRow, Decision, LedgerCommand, LedgerReply, LedgerRow, Token, TokenRow, TokenState,
 };
 use crate::machine::{
-    Action, Batch, CollectionSize, Command, CommandBody, Finish, IndexCharge, IntentRow, MachineRow, PartVerdict, PoisonRow, Prepare,
-    PreparedRow, Reply, ReplyBody, ReturnValues, TransactWrite, Write, Written, WrittenIndexed,
+    Action, Batch, CollectionSize, Command, CommandBody, Finish, IndexCharge, IntentRow, MachineRow,
+    PartVerdict, PoisonRow, Prepare, PreparedRow, Reply, ReplyBody, ReturnValues, TransactWrite, Write,
+    Written, WrittenIndexed,
 };
 use crate::read::{GetPlan, GotAt, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan, TransactionsPage};
 use crate::schema::{HashInterval, IndexKind, Span, TableSchema};
@@ -198,6 +199,17 @@ fn write(action: Action) -> Write {
     }
 }
 
+fn settings() -> TableSettings {
+    TableSettings {
+        billing: Some(BillingMode::PayPerRequest),
+        throughput: Some(Units { read: 1, write: 2 }),
+        on_demand_maximum: None,
+        warm: None,
+        class: Some(TableClass::Standard),
+        deletion_protection: Some(false),
+    }
+}
+
 fn catalog_commands() -> Vec<CatalogCommand> {
     let name = || "orders".to_owned();
     vec![
@@ -213,16 +225,7 @@ fn catalog_commands() -> Vec<CatalogCommand> {
         CatalogCommand::TableReady { table: TableId(7) },
         CatalogCommand::DeleteTable { account: 42, name: name() },
         CatalogCommand::TableGone { table: TableId(7) },
-        CatalogCommand::AlterTable {
-            account: 42,
-            name: name(),
-            billing: Some(BillingMode::PayPerRequest),
-            throughput: Some(Units { read: 1, write: 2 }),
-            on_demand_maximum: None,
-            warm: None,
-            class: Some(TableClass::Standard),
-            deletion_protection: Some(false),
-        },
+        CatalogCommand::AlterTable { account: 42, name: name(), settings: settings() },
         CatalogCommand::Tag { table: TableId(7), tags: table().tags },
         CatalogCommand::Untag { table: TableId(7), keys: vec!["team".to_owned()] },
         CatalogCommand::AddNode {

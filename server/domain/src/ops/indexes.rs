@@ -359,10 +359,10 @@ pub(super) fn check_one_at_a_time(updates: &[IndexUpdateInput]) -> Result<(), Op
 /// The changes of a table's global indexes. Attributes of a new key are defined in the request, or known of the table.
 pub(super) fn resolve_updates(
     record: &TableRecord,
+    billing: BillingMode,
     updates: &[IndexUpdateInput],
     definitions: &[AttributeDefinition],
 ) -> Result<Vec<IndexChange>, OpError> {
-    let billing = record.definition.billing;
     let known = known_definitions(&record.definition, definitions);
     let change = |update: &IndexUpdateInput| {
         if let Some(create) = &update.create {
@@ -379,7 +379,7 @@ pub(super) fn resolve_updates(
             return Ok(IndexChange::Delete(name(delete)));
         }
         let update = update.update.clone().unwrap_or_default();
-        settings_of(record, name(&update), &update)
+        settings_of(record, billing, name(&update), &update)
     };
     updates.iter().map(change).collect()
 }
@@ -404,15 +404,20 @@ pub(super) fn known_definitions(
     known
 }
 
-/// New settings of an index.
-fn settings_of(record: &TableRecord, name: String, update: &IndexInput) -> Result<IndexChange, OpError> {
-    let billing = record.definition.billing;
+/// New settings of an index, in a table that is charged so from then on.
+fn settings_of(
+    record: &TableRecord,
+    billing: BillingMode,
+    name: String,
+    update: &IndexInput,
+) -> Result<IndexChange, OpError> {
     let throughput = update.provisioned_throughput.as_ref().and_then(settings::units);
     if let Some(units) = throughput {
         if billing == BillingMode::PayPerRequest {
+            // The service's words to UpdateTable; CreateTable has others.
             return Err(OpError::Validation(format!(
-                "{INVALID}: ProvisionedThroughput should not be specified for index: {name} when BillingMode is \
-                 PAY_PER_REQUEST"
+                "{INVALID}: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} when \
+                 BillingMode is PAY_PER_REQUEST"
             )));
         }
         settings::check_throughput(units)?;

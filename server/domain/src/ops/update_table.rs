@@ -7,7 +7,9 @@ use super::types::{
     VectorIndexUpdateInput, WarmThroughputInput,
 };
 use super::{TableRef, catalog_answer, indexes, vector_indexes};
-use crate::catalog::{BillingMode, CatalogCommand, TableClass, TableRecord, TableStatus, Units};
+use crate::catalog::{
+    BillingMode, CatalogCommand, TableClass, TableRecord, TableSettings, TableStatus, Units,
+};
 use crate::error::OpError;
 use crate::validate::{self, CHECKED, Constraints};
 
@@ -49,7 +51,7 @@ pub struct UpdateTable {
     pub class: Option<TableClass>,
     /// Deletion protection.
     pub deletion_protection: Option<bool>,
-    /// Changes of global indexes, where there are any: then nothing else changes.
+    /// Changes of global indexes.
     pub indexes: Vec<IndexUpdateInput>,
     /// Changes of vector indexes, likewise.
     pub vectors: Vec<VectorIndexUpdateInput>,
@@ -81,16 +83,17 @@ impl UpdateTable {
         };
         let deletion_protection = input.deletion_protection_enabled;
         let settings = capacity != Capacity::default() || class.is_some() || deletion_protection.is_some();
-        if settings && !(indexes.is_empty() && vectors.is_empty()) {
-            // The service's text is not known.
-            let what = if indexes.is_empty() { "VectorIndexUpdates" } else { "GlobalSecondaryIndexUpdates" };
-            return Err(OpError::Validation(format!(
-                "One or more parameter values were invalid: {what} cannot be combined with another change of the table"
-            )));
-        }
         indexes::check_one_at_a_time(&indexes)?;
         let others = indexes.iter().filter(|update| update.update.is_none()).count();
         vector_indexes::check_one_at_a_time(&vectors, others)?;
+        if (billing.is_some() || throughput.is_some()) && (others > 0 || !vectors.is_empty()) {
+            // The service changes a table's throughput, makes an index or drops one, one of them at a time (API reference
+            // of UpdateTable); new throughput of table and indexes goes together. Its text is not known.
+            return Err(OpError::validation(
+                "One or more parameter values were invalid: An index cannot be created or deleted together with a change \
+                 of the table's throughput",
+            ));
+        }
         if !settings && indexes.is_empty() && vectors.is_empty() {
             return Err(OpError::validation(
                 "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
@@ -114,12 +117,19 @@ impl UpdateTable {
         if record.status != TableStatus::Active {
             return Err(catalog_answer::in_use(record));
         }
-        if !(self.indexes.is_empty() && self.vectors.is_empty()) {
-            let mut changes = indexes::resolve_updates(record, &self.indexes, &self.definitions)?;
-            changes.extend(vector_indexes::resolve_updates(record, &self.vectors, &self.definitions)?);
-            let name = record.name.clone();
-            return Ok(CatalogCommand::AlterIndexes { account: record.account, name, changes });
+        let (account, name) = (record.account, record.name.clone());
+        let settings = self.settings(record)?;
+        if self.indexes.is_empty() && self.vectors.is_empty() {
+            return Ok(CatalogCommand::AlterTable { account, name, settings });
         }
+        let billing = settings.billing.unwrap_or(record.definition.billing);
+        let mut changes = indexes::resolve_updates(record, billing, &self.indexes, &self.definitions)?;
+        changes.extend(vector_indexes::resolve_updates(record, &self.vectors, &self.definitions)?);
+        Ok(CatalogCommand::AlterIndexes { account, name, settings, changes })
+    }
+
+    /// What changes of the table itself.
+    fn settings(&self, record: &TableRecord) -> Result<TableSettings, OpError> {
         let (billing, throughput) = self.resolve_billing(record)?;
         let held = record.definition.on_demand_maximum;
         let on_demand_maximum = self
@@ -133,9 +143,7 @@ impl UpdateTable {
             .warm
             .map(|asked| settings::check_warm(billing, throughput, held, asked))
             .transpose()?;
-        Ok(CatalogCommand::AlterTable {
-            account: record.account,
-            name: record.name.clone(),
+        Ok(TableSettings {
             billing: self.capacity.billing,
             throughput: self.capacity.throughput,
             on_demand_maximum,
@@ -172,6 +180,8 @@ impl UpdateTable {
             && self.capacity == only
             && self.class.is_none()
             && self.deletion_protection.is_none()
+            && self.indexes.is_empty()
+            && self.vectors.is_empty()
     }
 }
 

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use trilith_domain::keyspace::Family;
 use trilith_domain::machine::{
-    Batch, Command, CommandBody, Effect, Effects, Limits, Prefetched, Reply, ShardState, apply_batch, reads_of,
+    Batch, Command, CommandBody, Effect, Effects, Limits, Prefetched, Reply, ShardState, apply_batch,
+    reads_of,
 };
 use trilith_domain::read::{Plan, ReadReply, View, ViewError, Visit, run};
 use trilith_domain::time::Stamp;

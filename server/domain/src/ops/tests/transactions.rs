@@ -125,8 +125,11 @@ fn no_item_stands_twice_and_no_key_is_updated() {
 fn a_cancellation_gives_a_reason_for_each_action() {
     let op = TransactWriteItems::parse(input(vec![put(1), delete(2), put(3)])).expect("fine");
     let failed = PartVerdict::ConditionFailed { item: Some(key(2)) };
-    let error =
-        op.cancelled(vec![PartVerdict::Fine(Box::default()), failed, PartVerdict::Invalid("too large".to_owned())]);
+    let error = op.cancelled(vec![
+        PartVerdict::Fine(Box::default()),
+        failed,
+        PartVerdict::Invalid("too large".to_owned()),
+    ]);
     assert_eq!(
         error.message(),
         "Transaction cancelled, please refer cancellation reasons for specific reasons \
