@@ -36,6 +36,8 @@ use crate::schema::{HashInterval, IndexKind, Span, TableSchema};
 use crate::testing::{condition, item, key, n, projection, s, schema, update};
 use crate::time::Stamp;
 
+mod indexes;
+
 const VERSION: &str = "0.1.0";
 
 fn fixture(name: &str, written: &[u8]) -> Vec<u8> {
