@@ -48,7 +48,6 @@ pub use change::{Effect, Effects};
 pub use command::{Action, Batch, Command, CommandBody, Finish, Prepare, ReturnValues, TransactWrite, Write};
 pub use outbox::{Backfill, IndexApply, OUTBOX_BYTES_MAX, OUTBOX_ROWS_MAX, Outbox, OwedRow};
 pub use reply::{CollectionSize, IndexCharge, PartVerdict, Reply, ReplyBody, Sizes, Written, WrittenIndexed};
-pub(crate) use state::scan_rows;
 pub use state::{MACHINE_VERSION, MachineRow, PoisonRow, ShardState};
 pub use transaction::{IntentRow, PreparedRow};
 pub use working::{Prefetched, Working};

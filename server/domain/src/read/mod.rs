@@ -12,6 +12,7 @@ pub mod view;
 
 mod index;
 mod page;
+mod rows;
 mod run;
 mod transactions;
 
@@ -22,5 +23,6 @@ pub use plan::{
     GetPlan, GotAt, IndexPage, IndexPlan, IndexRun, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan,
     TransactionsPage,
 };
+pub(crate) use rows::{get_row, scan_rows};
 pub use run::{Spans, StoredSpans, run};
 pub use view::{View, ViewError, Visit};
