@@ -86,6 +86,14 @@ def align(ours, theirs):
                     wire.must("DeleteItem", {"TableName": table, "Key": {name: item[name] for name, _ in keys}})
 
 
+def renewed(name, ours):
+    """An oracle started again, with what ours holds."""
+    wire = oracles.start(name)
+    make_tables(wire)
+    align(ours, wire)
+    return wire
+
+
 def only_removes(operation, request):
     """An update that makes no item here and one there (a ruling), whatever it answers."""
     text = json.dumps(request).lower()
@@ -153,13 +161,16 @@ def run(ours, others, chosen):
             except BROKEN:
                 # A request that an oracle does not survive says nothing about us.
                 differences.broken[name] += 1
-                others[name] = wire = oracles.start(name)
-                make_tables(wire)
-                align(ours, wire)
+                others[name] = renewed(name, ours)
                 continue
             wrote = writes(operation, request) and 200 in (first[0], its[0])
             if wrote and (not same(operation, first, its) or only_removes(operation, request)):
-                align(ours, wire)
+                try:
+                    align(ours, wire)
+                except (KeyError, AssertionError):
+                    # It holds what no table can hold, or cannot be rid of it.
+                    differences.broken[name] += 1
+                    others[name] = wire = renewed(name, ours)
         eventual = theirs and is_eventual(operation, request)
         mine = asked(ours, operation, request, theirs.values()) if eventual else first
         differences.note(operation, request, mine, theirs)
