@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pattern::{differs, expand};
 use script::{Case, Step, parse};
@@ -28,6 +28,9 @@ use trilith_engine::test_support::{LocalCluster, engine};
 
 /// Data shards of the cluster, as many as `trilith dev` has.
 const SHARDS: u32 = 6;
+/// How long an answer that comes in the end may take, and the time between two questions.
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(1);
 /// DescribeTable calls that a table may take to become ACTIVE.
 const POLLS_MAX: usize = 10_000;
 /// How long what is owed to an index may take to arrive.
@@ -94,15 +97,15 @@ impl World {
             Step::Request { operation, body, expected } => match expected.strip_prefix('~') {
                 None => self.request(operation, body, expected).await,
                 Some(expected) => {
-                    let mut verdict = Ok(());
-                    for _ in 0..POLLS_MAX {
-                        verdict = self.request(operation, body, expected.trim_start()).await;
-                        if verdict.is_ok() {
-                            break;
+                    let deadline = Instant::now() + PATIENCE;
+                    loop {
+                        let verdict = self.request(operation, body, expected.trim_start()).await;
+                        if verdict.is_ok() || Instant::now() >= deadline {
+                            return verdict;
                         }
-                        tokio::task::yield_now().await;
+                        // Workers have clocks of their own.
+                        tokio::time::sleep(POLL).await;
                     }
-                    verdict
                 }
             },
         }

@@ -51,9 +51,13 @@ fn place(plan: &Plan) -> u64 {
 }
 
 impl Engine {
-    /// GetItem.
-    pub(crate) async fn get_item(&self, target: Target<'_>, get: &GetItem) -> Result<GetItemOutput, OpError> {
-        let mut binding = Binding::to(self.data_table(target).await?);
+    /// GetItem, in the table that it is bound to.
+    pub(crate) async fn get_item(
+        &self,
+        target: Target<'_>,
+        mut binding: Binding,
+        get: &GetItem,
+    ) -> Result<GetItemOutput, OpError> {
         let plan = get.bind(binding.record())?;
         let bind = |record: &TableRecord| get.bind(record);
         match self.read_bound(target, &mut binding, plan, freshness(get.consistent), bind).await? {
@@ -63,8 +67,12 @@ impl Engine {
     }
 
     /// Query. One partition lies in one shard, so one plan is a page.
-    pub(crate) async fn query(&self, target: Target<'_>, query: &Query) -> Result<PageOutput, OpError> {
-        let mut binding = Binding::to(self.data_table(target).await?);
+    pub(crate) async fn query(
+        &self,
+        target: Target<'_>,
+        mut binding: Binding,
+        query: &Query,
+    ) -> Result<PageOutput, OpError> {
         let plan = query.bind(binding.record())?;
         let bind = |record: &TableRecord| query.bind(record);
         match self.read_bound(target, &mut binding, plan, freshness(query.options.consistent), bind).await? {

@@ -29,6 +29,19 @@ impl Engine {
         bind: impl Fn(&TableRecord) -> Result<CommandBody, OpError>,
     ) -> Result<ReplyBody, OpError> {
         let record = self.data_table(target).await?;
+        self.write_to(target, record, bind).await
+    }
+
+    /// The same to a table that was looked up.
+    ///
+    /// # Errors
+    /// As [`Engine::write`].
+    pub(crate) async fn write_to(
+        &self,
+        target: Target<'_>,
+        record: Arc<TableRecord>,
+        bind: impl Fn(&TableRecord) -> Result<CommandBody, OpError>,
+    ) -> Result<ReplyBody, OpError> {
         let command = bind(&record)?;
         Ok(self.write_bound(target, record, command, bind).await?)
     }

@@ -48,7 +48,6 @@ pub use change::{Effect, Effects};
 pub use command::{Action, Batch, Command, CommandBody, Finish, Prepare, ReturnValues, TransactWrite, Write};
 pub use outbox::{Backfill, IndexApply, Outbox, OwedRow};
 pub use reply::{CollectionSize, IndexCharge, PartVerdict, Reply, ReplyBody, Written, WrittenIndexed};
-pub(crate) use state::scan_rows;
 pub use state::{Limits, MACHINE_VERSION, MachineRow, PoisonRow, ShardState};
 pub use transaction::{IntentRow, PreparedRow};
 pub use working::{Prefetched, Working};

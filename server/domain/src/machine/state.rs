@@ -1,7 +1,6 @@
 //! What a shard keeps in memory: the little that applies and reads need at every step.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use crate::catalog::Catalog;
 use crate::codec::{self, Damage};
 use crate::keyspace::{CATALOG_SHARD, Family, Key, Prefix};
 use crate::limits::COLLECTION_BYTES_MAX;
-use crate::read::{Spans, View, ViewError};
+use crate::read::{Spans, View, ViewError, get_row, scan_rows};
 use crate::schema::Span;
 use crate::time::Stamp;
 
@@ -127,30 +126,18 @@ impl ShardState {
                 })
                 .map_err(|damage| damage.at(Family::Meta, &key))?;
         }
-        scan_rows(view, &Prefix::Spans(shard), |_, span: Span| {
+        scan_rows(view, &Prefix::Spans(shard), u32::MAX, |_, span: Span| {
             state.spans.insert(span.schema.table, span);
         })?;
-        let key = Key::Outbox(shard).encode();
-        if let Some(sealed) = view.get(Family::Meta, &key)? {
-            state.outbox = codec::open_row(&sealed).map_err(|damage| damage.at(Family::Meta, &key))?;
+        if let Some(outbox) = get_row(view, &Key::Outbox(shard))? {
+            state.outbox = outbox;
         }
-        let mut prepared = Vec::new();
-        scan_rows(view, &Prefix::Prepared(shard), |key, row: PreparedRow| {
-            prepared.push((key.to_vec(), row))
+        scan_rows(view, &Prefix::Prepared(shard), u32::MAX, |key, row: PreparedRow| match key {
+            Key::Prepared(_, transaction) => drop(state.set_prepared(transaction, Some(&row))),
+            _ => unreachable!("the prefix is that of prepared transactions"),
         })?;
-        for (key, row) in prepared {
-            match Key::decode(Family::Meta, &key) {
-                Ok(Key::Prepared(_, transaction)) => drop(state.set_prepared(transaction, Some(&row))),
-                _ => {
-                    return Err(Damage::Content("no transaction's key".to_owned())
-                        .at(Family::Meta, &key)
-                        .into());
-                }
-            }
-        }
-        let key = Key::LastRemoval(shard).encode();
-        if let Some(sealed) = view.get(Family::Meta, &key)? {
-            state.last_removal = codec::open_row(&sealed).map_err(|damage| damage.at(Family::Meta, &key))?;
+        if let Some(stamp) = get_row(view, &Key::LastRemoval(shard))? {
+            state.last_removal = stamp;
         }
         if shard == CATALOG_SHARD {
             *state.catalog = Catalog::load(view)?;
@@ -227,25 +214,4 @@ impl Spans for ShardState {
     fn span(&self, table: TableId) -> Result<Option<Span>, ViewError> {
         Ok(self.spans.get(&table).cloned())
     }
-}
-
-/// Reads all rows under a prefix of the Meta family.
-pub(crate) fn scan_rows<T: BorshDeserialize>(
-    view: &dyn View,
-    prefix: &Prefix,
-    mut each: impl FnMut(&[u8], T),
-) -> Result<(), ViewError> {
-    let (start, end) = prefix.range();
-    let mut fault = None;
-    view.scan(Family::Meta, &start, &end, false, &mut |key, sealed| match codec::open_row(sealed) {
-        Ok(row) => {
-            each(key, row);
-            ControlFlow::Continue(())
-        }
-        Err(damage) => {
-            fault = Some(damage.at(Family::Meta, key));
-            ControlFlow::Break(())
-        }
-    })?;
-    fault.map_or(Ok(()), |fault| Err(fault.into()))
 }

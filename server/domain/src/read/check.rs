@@ -12,14 +12,14 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use bytes::Bytes;
 use trilith_values::TableId;
 
 use super::page::Bounds;
 use super::plan::ReadReply;
+use super::rows::get_row;
 use super::run::Spans;
 use super::view::{View, ViewError};
-use crate::codec::{self, Damage};
+use crate::codec::Damage;
 use crate::item::{self, StoredItem};
 use crate::keyspace::{Family, Key, local_entry, place_of_row};
 use crate::machine::{MachineRow, Outbox};
@@ -215,16 +215,7 @@ impl Side<'_> {
 
 /// The shard's last stamp, and what it owes.
 fn progress(spans: &dyn Spans, view: &dyn View) -> Result<(Stamp, Outbox), ViewError> {
-    let row = |key: Key| -> Result<(Bytes, Option<Bytes>), ViewError> {
-        let key = key.encode();
-        let sealed = view.get(Family::Meta, &key)?;
-        Ok((key, sealed))
-    };
-    let (key, sealed) = row(Key::Machine(spans.shard()))?;
-    let machine = sealed.map(|sealed| codec::open_row::<MachineRow>(&sealed)).transpose();
-    let machine = machine.map_err(|damage| damage.at(Family::Meta, &key))?;
-    let (key, sealed) = row(Key::Outbox(spans.shard()))?;
-    let outbox = sealed.map(|sealed| codec::open_row::<Outbox>(&sealed)).transpose();
-    let outbox = outbox.map_err(|damage| damage.at(Family::Meta, &key))?.unwrap_or_default();
-    Ok((machine.map_or(Stamp::ZERO, |row| row.last_stamp), outbox))
+    let machine = get_row::<MachineRow>(view, &Key::Machine(spans.shard()))?;
+    let outbox = get_row::<Outbox>(view, &Key::Outbox(spans.shard()))?;
+    Ok((machine.map_or(Stamp::ZERO, |row| row.last_stamp), outbox.unwrap_or_default()))
 }

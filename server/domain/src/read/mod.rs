@@ -14,6 +14,7 @@ pub mod view;
 
 mod index;
 mod page;
+mod rows;
 mod run;
 mod transactions;
 
@@ -25,5 +26,6 @@ pub use plan::{
     GetPlan, GotAt, IndexPage, IndexPlan, IndexRun, Nearest, Neighbour, Page, PageShape, Plan, QueryPlan,
     ReadReply, ScanPlan, TransactionsPage, VectorPlan,
 };
+pub(crate) use rows::{get_row, scan_rows};
 pub use run::{Spans, StoredSpans, run};
 pub use view::{View, ViewError, Visit};
