@@ -6,6 +6,7 @@
 #   make test     every test: at most 25 minutes once the caches are warm
 #   make check    format, lints and documentation, read-only; `make fix` repairs what a tool can repair
 #   make differential   generated requests to this server and to other implementations, compared   (ARGS="--seed 7")
+#   make fuzz     every parser with inputs that nobody would write, SECONDS=60 for each
 #   make bench    the load beside dynoxide and etcd; writes benches/report.md
 #   make setup    everything that the targets above would install, and nothing else
 
@@ -17,7 +18,7 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # In two steps, because eval of a command that failed succeeds.
 SETUP = environment=$$(deploy/build/setup.sh $(1)); eval "$$environment"
 
-.PHONY: help run build test differential bench check fix setup
+.PHONY: help run build test differential fuzz bench check fix setup
 
 help:
 	@sed -n 's/^#   make /make /p' Makefile
@@ -34,6 +35,9 @@ test:
 differential:
 	@$(call SETUP,oracles); cargo build --workspace --bins --tests --quiet; \
 		"$$TRILITH_PYTHON" -m tests.differential $(ARGS)
+
+fuzz:
+	@$(call SETUP,test); FUZZ_SECONDS=$(or $(SECONDS),60) cargo test -q -p trilith-tests --test fuzz -- --nocapture
 
 bench:
 	@$(call SETUP,bench); cargo build --release -p trilith

@@ -3,7 +3,7 @@
 The same load, from one thread with 32 connections, on trilith dev, three trilith processes, dynoxide and three etcd
 processes, one after the other and round after round in one run, so that a figure is a ratio measured on one machine.
 A peer that is not installed is named and left out; Trilith never is. Writes benches/report.md and benches/report.svg; ends with 1 when a floor
-of the project is missed.
+of the project is missed. The promises about indexes, transactions and large reads (benches.dataplane) are a table of it.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 
+from benches import dataplane
 from benches.chart import bars
 from benches.subjects import KEYS, SUBJECTS
 from tests.harness.process import Dev, Folder, cpu_seconds, resident_bytes
@@ -189,6 +190,9 @@ def main():
     rates = {name: {mode: table[name][mode][0] for mode in table[name]} for name in names}
     (HERE / "report.svg").write_text(bars("requests per second", list(MODES), names, rates), encoding="utf-8")
     text, fine = report(table, absent, arguments)
+    rows = dataplane.measure(arguments.seconds)
+    text += dataplane.section(rows)
+    fine = fine and all(row.fine for row in rows)
     (HERE / "report.md").write_text(text, encoding="utf-8")
     print(text[text.index("## Floors") :])
     print(f"written: {HERE / 'report.md'}")

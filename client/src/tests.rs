@@ -89,6 +89,7 @@ by_script! {
     delete_item(DeleteItemRequest) -> DeleteItemResponse;
     query(QueryRequest) -> QueryResponse;
     scan(ScanRequest) -> ScanResponse;
+    search_vectors(SearchVectorsRequest) -> SearchVectorsResponse;
     batch_get_item(BatchGetItemRequest) -> BatchGetItemResponse;
     batch_write_item(BatchWriteItemRequest) -> BatchWriteItemResponse;
     execute_statement(ExecuteStatementRequest) -> ExecuteStatementResponse;

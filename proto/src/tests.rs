@@ -21,7 +21,7 @@ fn every_call_of_every_service_is_described() {
         .collect();
     calls.sort();
     let expected =
-        [("trilith.admin.v1.Admin", 4), ("trilith.cluster.v1.Peer", 1), ("trilith.data.v1.Data", 43)];
+        [("trilith.admin.v1.Admin", 5), ("trilith.cluster.v1.Peer", 1), ("trilith.data.v1.Data", 44)];
     assert_eq!(calls, expected.map(|(name, count)| (name.to_owned(), count)));
     assert_eq!(data::v1::data_server::SERVICE_NAME, "trilith.data.v1.Data");
 }

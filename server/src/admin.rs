@@ -1,4 +1,4 @@
-//! The admin service of a process: what `trilith cluster` asks.
+//! The admin service of a process: what `trilith cluster` and `trilith table` ask.
 //!
 //! Status is answered from what is known; orders that change what the process is (become a member) go to its main
 //! loop, one at a time.
@@ -8,11 +8,15 @@ use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use trilith_cluster::{CATALOG, Cluster, FirstMember, Founding, RaftCluster};
 use trilith_consensus::ReplicaStatus;
-use trilith_domain::catalog::{CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState, Refusal};
+use trilith_domain::catalog::{
+    CatalogCommand, CatalogReply, ClusterRecord, IndexRecord, NodeRecord, NodeState, Refusal, TableRecord,
+};
 use trilith_engine::Service;
+use trilith_engine::check::{self, CheckError, IndexReport, Kind};
 use trilith_proto::admin::v1 as proto;
 use trilith_proto::admin::v1::admin_server::{Admin, AdminServer};
 use trilith_values::NodeId;
@@ -178,6 +182,75 @@ impl Admin for Clerk {
             }
         }
         Ok(Response::new(status))
+    }
+
+    type CheckTableStream = ReceiverStream<Result<proto::CheckTableResponse, Status>>;
+
+    async fn check_table(
+        &self,
+        request: Request<proto::CheckTableRequest>,
+    ) -> Result<Response<Self::CheckTableStream>, Status> {
+        let cluster = self.0.member()?.cluster;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        cluster.refresh_catalog(deadline).await.map_err(|e| Status::unavailable(e.to_string()))?;
+        let proto::CheckTableRequest { table, patience_millis } = request.into_inner();
+        let catalog = cluster.catalog();
+        let account = catalog.cluster().map_or(0, |cluster| cluster.account);
+        let record = catalog.table_named(account, &table).cloned();
+        let record = record.ok_or_else(|| Status::not_found(format!("there is no table {table}")))?;
+        let (answers, stream) = mpsc::channel(1);
+        tokio::spawn(async move {
+            let patience = Duration::from_millis(patience_millis);
+            tokio::select! {
+                () = check_indexes(&cluster, &record, patience, &answers) => {}
+                () = answers.closed() => {}
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+}
+
+/// Compares each index of a table with it, up to the first that cannot be compared.
+async fn check_indexes(
+    cluster: &RaftCluster,
+    table: &TableRecord,
+    patience: Duration,
+    answers: &mpsc::Sender<Result<proto::CheckTableResponse, Status>>,
+) {
+    for index in &table.definition.indexes {
+        let report = check::index(cluster, table, index, patience).await;
+        let answer = match report {
+            Ok(report) => Ok(checked(index, &report)),
+            Err(error @ (CheckError::Cluster(_) | CheckError::NotShipped { .. })) => {
+                Err(Status::unavailable(format!("index {}: {error}", index.schema.name)))
+            }
+            Err(error @ CheckError::Changing) => {
+                Err(Status::failed_precondition(format!("index {}: {error}", index.schema.name)))
+            }
+        };
+        let goes_on = answer.is_ok();
+        if answers.send(answer).await.is_err() || !goes_on {
+            return;
+        }
+    }
+}
+
+fn checked(index: &IndexRecord, report: &IndexReport) -> proto::CheckTableResponse {
+    let count = |kind| report.differences.get(&kind).copied().unwrap_or(0);
+    let finding = |(kind, entry): &(Kind, String)| proto::IndexFinding {
+        kind: kind.as_str().to_owned(),
+        entry: entry.clone(),
+    };
+    proto::CheckTableResponse {
+        index: index.schema.name.clone(),
+        local: index.schema.is_local(),
+        expected: report.expected,
+        entries: report.entries,
+        missing: count(Kind::Missing),
+        ghosts: count(Kind::Ghost),
+        differing: count(Kind::Differing),
+        undecided: report.undecided,
+        findings: report.findings.iter().map(finding).collect(),
     }
 }
 

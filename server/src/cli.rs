@@ -23,6 +23,9 @@ pub enum Command {
     /// Make, join or look at a cluster.
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Look after a table.
+    #[command(subcommand)]
+    Table(TableCommand),
     /// Check or print a configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -134,6 +137,28 @@ pub enum ClusterCommand {
         #[arg(long, default_value = "localhost:8002", value_name = "ADDR")]
         admin: String,
         /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `table` commands.
+#[derive(Debug, Subcommand)]
+pub enum TableCommand {
+    /// Compare each index of a table with the table. Exits with 1 where they differ, or cannot be compared.
+    ///
+    /// The table may be in use. A difference is reported only if it stays when everything that was owed to the index has
+    /// arrived.
+    Check {
+        /// The table.
+        table: String,
+        /// Admin address of any node.
+        #[arg(long, default_value = "localhost:8002", value_name = "ADDR")]
+        admin: String,
+        /// Seconds that what is owed to an index may take to arrive.
+        #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(..=86_400))]
+        wait: u64,
+        /// As JSON, one line for each index.
         #[arg(long)]
         json: bool,
     },

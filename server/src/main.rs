@@ -19,6 +19,7 @@ mod process;
 mod serve;
 mod server;
 mod sql;
+mod table_commands;
 mod telemetry;
 
 use clap::Parser;
@@ -47,6 +48,7 @@ fn run(command: cli::Command) -> Result<(), String> {
         cli::Command::Dev(args) => runtime.block_on(dev::run(args)),
         cli::Command::Server(args) => runtime.block_on(server::run(args)),
         cli::Command::Cluster(command) => runtime.block_on(cluster_commands::run(command)),
+        cli::Command::Table(command) => runtime.block_on(table_commands::run(command)),
         cli::Command::Config(command) => config::run(command),
         cli::Command::Healthcheck(args) => runtime.block_on(cluster_commands::healthcheck(args)),
         cli::Command::Sql(args) => runtime.block_on(sql::run(args)),

@@ -17,12 +17,16 @@ import time
 
 from tests.differential import oracles
 from tests.differential.compare import Explained, outcome, same, skeleton
-from tests.differential.generate import TABLES, Generator
+from tests.differential.further import INDEXED, Further, indexed_table, is_eventual, writes
+from tests.differential.generate import TABLES
 from tests.harness.process import Dev, Folder
 from tests.harness.wire import BROKEN, Wire
 
 HERE = pathlib.Path(__file__).parent
-WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
+UNKNOWN = "UnknownOperationException"
+"""What an oracle says that is older than the operation, or leaves it out."""
+CATCH_UP_SECONDS = 2.0
+"""The longest that an index may be behind."""
 
 
 def make_tables(wire):
@@ -38,6 +42,8 @@ def make_tables(wire):
                 "AttributeDefinitions": [{"AttributeName": n, "AttributeType": t} for n, t in keys],
             },
         )
+    wire.must("CreateTable", indexed_table())
+    for name in [*TABLES, INDEXED]:
         deadline = time.monotonic() + 20
         while wire.must("DescribeTable", {"TableName": name})["Table"]["TableStatus"] != "ACTIVE":
             if time.monotonic() > deadline:
@@ -45,16 +51,31 @@ def make_tables(wire):
             time.sleep(0.02)
 
 
+KEYS = {**TABLES, INDEXED: [("pk", "S"), ("sk", "N")]}
+
+
+def asked(wire, operation, request, wanted):
+    """An answer; that of an index is asked for until it is what somebody wants, or it has had the time."""
+    found = outcome(wire.call(operation, request))
+    deadline = time.monotonic() + CATCH_UP_SECONDS
+    while is_eventual(operation, request) and time.monotonic() < deadline:
+        if any(same(operation, found, one) for one in wanted):
+            break
+        time.sleep(0.02)
+        found = outcome(wire.call(operation, request))
+    return found
+
+
 def contents(wire, table):
     """{key: item} of a small table."""
-    keys = [name for name, _ in TABLES[table]]
+    keys = [name for name, _ in KEYS[table]]
     items = wire.must("Scan", {"TableName": table, "ConsistentRead": True})["Items"]
     return {json.dumps([item[name] for name in keys]): item for item in items}
 
 
 def align(ours, theirs):
     """Makes an oracle's tables like ours; what it cannot hold is deleted here too."""
-    for table, keys in TABLES.items():
+    for table, keys in KEYS.items():
         wanted, found = contents(ours, table), contents(theirs, table)
         for key, item in found.items():
             if key not in wanted:
@@ -65,10 +86,18 @@ def align(ours, theirs):
                     wire.must("DeleteItem", {"TableName": table, "Key": {name: item[name] for name, _ in keys}})
 
 
+def renewed(name, ours):
+    """An oracle started again, with what ours holds."""
+    wire = oracles.start(name)
+    make_tables(wire)
+    align(ours, wire)
+    return wire
+
+
 def only_removes(operation, request):
     """An update that makes no item here and one there (a ruling), whatever it answers."""
-    text = request.get("UpdateExpression", "").lower()
-    return operation == "UpdateItem" and not ("set" in text or "add" in text)
+    text = json.dumps(request).lower()
+    return operation in ("UpdateItem", "TransactWriteItems") and not ("set " in text or "add " in text)
 
 
 class Differences:
@@ -117,26 +146,33 @@ def _short(found):
 
 def run(ours, others, chosen):
     """Sends the requests; the exit code."""
-    generator = Generator(random.Random(chosen.seed), chosen.fault)
+    generator = Further(random.Random(chosen.seed), chosen.fault)
     differences = Differences(chosen.alone)
     for wire in [ours, *others.values()]:
         make_tables(wire)
     for _ in range(chosen.requests):
         operation, request = generator.request()
-        mine, theirs = outcome(ours.call(operation, request)), {}
+        first, theirs = outcome(ours.call(operation, request)), {}
         for name, wire in list(others.items()):
             try:
-                theirs[name] = its = outcome(wire.call(operation, request))
+                its = outcome(wire.call(operation, request))
+                if its[1] != UNKNOWN:
+                    theirs[name] = its
             except BROKEN:
                 # A request that an oracle does not survive says nothing about us.
                 differences.broken[name] += 1
-                others[name] = wire = oracles.start(name)
-                make_tables(wire)
-                align(ours, wire)
+                others[name] = renewed(name, ours)
                 continue
-            wrote = operation in WRITES and 200 in (mine[0], its[0])
-            if wrote and (not same(operation, mine, its) or only_removes(operation, request)):
-                align(ours, wire)
+            wrote = writes(operation, request) and 200 in (first[0], its[0])
+            if wrote and (not same(operation, first, its) or only_removes(operation, request)):
+                try:
+                    align(ours, wire)
+                except (KeyError, AssertionError):
+                    # It holds what no table can hold, or cannot be rid of it.
+                    differences.broken[name] += 1
+                    others[name] = wire = renewed(name, ours)
+        eventual = theirs and is_eventual(operation, request)
+        mine = asked(ours, operation, request, theirs.values()) if eventual else first
         differences.note(operation, request, mine, theirs)
     found = differences.report(chosen.show)
     print()

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import threading
 import time
 
@@ -134,6 +135,8 @@ def transfers():
             items = scan(client, {"ConsistentRead": True})
             same(sum(int(item["money"]["N"]) for item in items), ACCOUNTS * START, "the sum of all accounts")
             lag = index_agrees(client, items)
+        # The servers' own word, which must be the same.
+        same(compared(cluster), (ACCOUNTS, "equal"), "what table check says")
         return (
             f"{bank.moved} transfers, {bank.refused} cancelled, {bank.unknown} unknown, {bank.audits} audits; "
             f"all locks free after {locked:.1f} s, the index agreed after {lag:.1f} s"
@@ -188,6 +191,14 @@ def scan(client, more):
         if "LastEvaluatedKey" not in page:
             return items
         start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def compared(cluster):
+    """Entries of the index, and how they compare with the table, as `trilith table check` says."""
+    line = cluster.trilith("table", "check", "bank", "--admin", cluster.admin("c")).strip()
+    told = re.fullmatch(rf"{INDEX} \(global\): (\d+) entries, (.*)", line)
+    check(told, f"table check says {line!r}")
+    return int(told[1]), told[2]
 
 
 def index_agrees(client, items, bound=10.0):

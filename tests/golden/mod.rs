@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pattern::{differs, expand};
 use script::{Case, Step, parse};
@@ -22,12 +23,18 @@ use trilith_api::operations::find;
 use trilith_api::pipeline::{Pipeline, Settings};
 use trilith_cluster::Cluster as _;
 use trilith_domain::OpError;
+use trilith_engine::check::{self, CheckError};
 use trilith_engine::test_support::{LocalCluster, engine};
 
 /// Data shards of the cluster, as many as `trilith dev` has.
 const SHARDS: u32 = 6;
+/// How long an answer that comes in the end may take, and the time between two questions.
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(1);
 /// DescribeTable calls that a table may take to become ACTIVE.
 const POLLS_MAX: usize = 10_000;
+/// How long what is owed to an index may take to arrive.
+const SHIPPED_WITHIN: Duration = Duration::from_secs(20);
 const SERVICE: &str = "DynamoDB_20120810.";
 
 /// What a request was answered with.
@@ -90,15 +97,15 @@ impl World {
             Step::Request { operation, body, expected } => match expected.strip_prefix('~') {
                 None => self.request(operation, body, expected).await,
                 Some(expected) => {
-                    let mut verdict = Ok(());
-                    for _ in 0..POLLS_MAX {
-                        verdict = self.request(operation, body, expected.trim_start()).await;
-                        if verdict.is_ok() {
-                            break;
+                    let deadline = Instant::now() + PATIENCE;
+                    loop {
+                        let verdict = self.request(operation, body, expected.trim_start()).await;
+                        if verdict.is_ok() || Instant::now() >= deadline {
+                            return verdict;
                         }
-                        tokio::task::yield_now().await;
+                        // Workers have clocks of their own.
+                        tokio::time::sleep(POLL).await;
                     }
-                    verdict
                 }
             },
         }
@@ -165,10 +172,27 @@ impl World {
         }
     }
 
-    /// Runs a case to its first fault.
+    /// Runs a case to its first fault. Whatever it did, indexes say what their tables say.
     async fn case(&mut self, case: &Case) -> Result<(), String> {
         for (at, step) in &case.steps {
             self.step(step).await.map_err(|wrong| format!("{at}: {wrong}"))?;
+        }
+        self.check_indexes().await
+    }
+
+    async fn check_indexes(&self) -> Result<(), String> {
+        let catalog = self.cluster.catalog();
+        for table in catalog.tables() {
+            for index in &table.definition.indexes {
+                let name = format!("index {} of {}", index.schema.name, table.name);
+                match check::index(&*self.cluster, table, index, SHIPPED_WITHIN).await {
+                    Ok(report) if report.is_equal() => {}
+                    // It is being built or dropped.
+                    Err(CheckError::Changing) => {}
+                    Ok(report) => return Err(format!("{name} differs: {report:?}")),
+                    Err(error) => return Err(format!("{name}: {error}")),
+                }
+            }
         }
         Ok(())
     }

@@ -316,8 +316,13 @@ class Cluster:
 
     def command(self, *arguments, check=True):
         """Runs `trilith cluster …`; returns its standard output."""
+        return self.trilith("cluster", *arguments, check=check)
+
+    @staticmethod
+    def trilith(*arguments, check=True):
+        """Runs `trilith …`; returns its standard output."""
         run = subprocess.run(
-            [binary(), "cluster", *arguments],
+            [binary(), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -325,7 +330,7 @@ class Cluster:
             timeout=120,
         )
         if check and run.returncode != 0:
-            raise AssertionError(f"trilith cluster {' '.join(arguments)}: {run.stdout.strip()[-600:]}")
+            raise AssertionError(f"trilith {' '.join(arguments)}: {run.stdout.strip()[-600:]}")
         return run.stdout
 
     def status(self, zone="a"):

@@ -160,10 +160,14 @@ def _tables_of_writes(found):
         else:
             write = {"DeleteRequest": {"Key": one["DeleteKey"]}}
         tables.setdefault(one["TableName"], []).append(write)
+    return {"UnprocessedItems": tables, **_collections(found)}
+
+
+def _collections(found):
     metrics = found.get("ItemCollectionMetrics")
     if metrics:
         found["ItemCollectionMetrics"] = {name: one["Collections"] for name, one in metrics.items()}
-    return {"UnprocessedItems": tables, **found}
+    return found
 
 
 def _tables_of_items(found):
@@ -196,8 +200,10 @@ REQUESTS = {
 
 ANSWERS = {
     "BatchWriteItem": _tables_of_writes,
+    "TransactWriteItems": _collections,
     "BatchGetItem": _tables_of_items,
     "BatchExecuteStatement": _statements,
+    "SearchVectors": lambda found: {"SearchResults": [], **found},
     "DescribeTimeToLive": lambda found: {"TimeToLiveDescription": found},
     "DescribeContinuousBackups": _continuous_backups,
     "DescribeTableReplicaAutoScaling": lambda found: {"TableAutoScalingDescription": found},
@@ -206,18 +212,23 @@ ANSWERS = {
 
 
 def _capacity(found):
+    kinds = [kind for kind in ("ReadCapacityUnits", "WriteCapacityUnits") if kind in found]
     table = found.pop("TableCapacityUnits", None)
     if table is not None:
-        kinds = [kind for kind in ("ReadCapacityUnits", "WriteCapacityUnits") if kind in found]
-        found = {**found, "Table": {"CapacityUnits": table, **{kind: table for kind in kinds}}}
-    for kind in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
-        if kind in found:
-            found[kind] = {name: _units(one) for name, one in found[kind].items()}
+        found = {**found, "Table": _units(table, kinds)}
+    for indexes in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+        if indexes in found:
+            found[indexes] = {name: _units(one, kinds) for name, one in found[indexes].items()}
+    if "VectorIndexes" in found:
+        found["VectorIndexes"] = {
+            name: one if isinstance(one, dict) else {"VectorWriteRequestBytes": one}
+            for name, one in found["VectorIndexes"].items()
+        }
     return found
 
 
-def _units(one):
-    return one if isinstance(one, dict) else {"CapacityUnits": one}
+def _units(one, kinds):
+    return one if isinstance(one, dict) else {"CapacityUnits": one, **{kind: one for kind in kinds}}
 
 
 SHAPES = {

@@ -47,11 +47,11 @@ ELSEWHERE = {
 
 LATER = {
     "CreateTable": {
-        "streamSpecification", "resourcePolicy", "vectorIndexes", "globalTableSourceArn",
+        "streamSpecification", "resourcePolicy", "globalTableSourceArn",
         "localSecondaryIndexes", "globalSecondaryIndexes",
     },
     "UpdateTable": {
-        "streamSpecification", "replicaUpdates", "globalTableWitnessUpdates", "vectorIndexUpdates",
+        "streamSpecification", "replicaUpdates", "globalTableWitnessUpdates",
         "globalSecondaryIndexUpdates",
     },
 }

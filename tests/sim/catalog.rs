@@ -6,93 +6,23 @@
 //! disk. Whatever fails is a violation, but for the requests that change tables: they must fail, and tell that nothing
 //! was done.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use trilith_cluster::{CATALOG, Cluster, FirstMember, Founding, now};
+use trilith_cluster::now;
 use trilith_domain::OpError;
-use trilith_domain::catalog::{CatalogCommand, ClusterRecord, ReplicaPlace, ShardRecord, TableStatus};
+use trilith_domain::catalog::TableStatus;
 use trilith_domain::ops::types::{IndexInput, KeySchemaElement, Projection};
 use trilith_domain::ops::{CreateTableInput, QueryInput};
-use trilith_engine::test_support::{Client, caller_within, requests};
-use trilith_engine::{Engine, Identity, Service, workers};
-use trilith_values::{Item, NodeId, ReplicaId};
+use trilith_engine::test_support::requests;
+use trilith_values::Item;
 
 use crate::invariants;
-use crate::world::{NODES, Planted, SHARD, World, simulate};
+use crate::server::{CATALOG_REPLICAS, PATIENCE, Server, found_cluster};
+use crate::world::{NODES, Planted, World, simulate};
 
 const OUTAGE: Duration = Duration::from_secs(3_600);
 const TABLE: &str = "orders";
-/// The catalog's replicas; the data shard has 1 to 3.
-const REPLICAS: [ReplicaId; 3] = [ReplicaId(4), ReplicaId(5), ReplicaId(6)];
-/// What an application waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A node's process with everything that runs in one, and a client of it. Background work ends with it.
-struct Server {
-    client: Client,
-    service: Arc<Engine>,
-    port: Arc<dyn Cluster>,
-    work: Vec<tokio::task::JoinHandle<()>>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.work.iter().for_each(|task| task.abort());
-    }
-}
-
-impl Server {
-    fn start(world: &World, node: u64) -> Self {
-        let process = world.process(node).expect("it runs");
-        let port: Arc<dyn Cluster> = process.by_lease.clone();
-        let mut work = process.by_lease.run();
-        work.extend(workers::start(&port));
-        // Ids of tables and tokens differ between nodes and between the lives of one.
-        let counter = AtomicU64::new(node << 32 | process.life << 16);
-        let entropy = move || {
-            u128::from(counter.fetch_add(1, Ordering::Relaxed))
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
-        };
-        let identity = Identity { region: "us-east-1".into(), account: 0 };
-        let service = Arc::new(Engine::new(Arc::clone(&port), identity, Arc::new(entropy)));
-        Self { client: Client::on(Arc::clone(&service) as Arc<dyn Service>), service, port, work }
-    }
-
-    fn client(&self) -> Client {
-        self.client.with_caller(caller_within(PATIENCE))
-    }
-
-    async fn ready(&self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while let Err(missing) = self.service.ready() {
-            assert!(Instant::now() < deadline, "not ready: {missing}");
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
-
-/// The catalog of a cluster that has [`SHARD`] already.
-async fn found_catalog(world: &World) {
-    world.found(CATALOG, REPLICAS).await;
-    let member =
-        |node: &u64| FirstMember { zone: format!("z{node}"), peer: String::new(), http: String::new() };
-    let cluster = ClusterRecord { cluster: 7, region: "us-east-1".into(), account: 0 };
-    let founding = Founding { cluster, members: NODES.iter().map(member).collect(), shards: 1 };
-    let CatalogCommand::Bootstrap { cluster, nodes, .. } = founding.command() else { unreachable!() };
-    let places = |replicas: [ReplicaId; 3]| {
-        let place = |i: usize| ReplicaPlace { replica: replicas[i], node: NodeId(NODES[i]) };
-        [0, 1, 2].map(place).to_vec()
-    };
-    let record = |id, replicas| ShardRecord { id, replicas: places(replicas), incoming: Vec::new() };
-    let shards = vec![record(CATALOG, REPLICAS), record(SHARD, NODES.map(ReplicaId))];
-    let port = world.process(NODES[0]).expect("it runs").by_lease;
-    let command = CatalogCommand::Bootstrap { cluster, nodes, shards };
-    port.change_catalog(command, now() + PATIENCE).await.expect("founded");
-}
-
 /// A table with a global index `by_v` on the number `v`.
 fn orders() -> CreateTableInput {
     let mut create = requests::create(TABLE);
@@ -154,7 +84,7 @@ async fn indexed(server: &Server, round: i64, wanted: u64) {
 
 async fn outage(seed: u64) {
     let world = World::start(seed, Planted::Nothing).await;
-    found_catalog(&world).await;
+    found_cluster(&world, 1).await;
     let mut servers: Vec<Server> = NODES.iter().map(|node| Server::start(&world, *node)).collect();
     for server in &servers {
         server.ready().await;
@@ -164,7 +94,7 @@ async fn outage(seed: u64) {
         work(server, node, 0).await.expect("before the outage");
     }
 
-    world.net.deafen(&REPLICAS, true);
+    world.net.deafen(&CATALOG_REPLICAS, true);
     let end = Instant::now() + OUTAGE;
     let mut random = world.random();
     let mut round: i64 = 0;
@@ -189,7 +119,7 @@ async fn outage(seed: u64) {
     let refused = servers[2].client().create_table(requests::create("new")).await;
     assert!(matches!(refused, Err(OpError::Unavailable(_))), "{refused:?}");
 
-    world.net.deafen(&REPLICAS, false);
+    world.net.deafen(&CATALOG_REPLICAS, false);
     let made = Instant::now() + Duration::from_secs(30);
     while let Err(error) = servers[2].client().create_table(requests::create("new")).await {
         assert!(Instant::now() < made, "the catalog does not come back: {error:?}");

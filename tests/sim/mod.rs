@@ -10,16 +10,19 @@
 //!      └──> ledger and per-key check ([`oracle`])   └──> invariants, all the time ([`invariants`])
 //! ```
 //!
-//! [`catalog`] is a run of its own: an hour in which the catalog has no leader.
+//! [`catalog`] is a run of its own: an hour in which the catalog has no leader. So is [`bank`]: whole servers, on several
+//! shards, that move money by transactions in a table with indexes.
 //!
 //! The simulation must be able to fail: planted bugs ([`world::Planted`]) turn it red.
 //!
 //! `SEEDS=1000 cargo test -p trilith-tests --test sim` runs more seeds, `SEED=17` one of them, `TRACE=1` tells it all.
 
+mod bank;
 mod catalog;
 mod faults;
 mod invariants;
 mod oracle;
+mod server;
 mod trace;
 mod workload;
 mod world;

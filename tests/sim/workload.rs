@@ -31,6 +31,7 @@ fn schema() -> TableSchema {
         seed: 7,
         indexes: Vec::new(),
         index_of: None,
+        vector: None,
     }
 }
 

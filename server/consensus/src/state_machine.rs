@@ -25,7 +25,7 @@ use trilith_domain::catalog::Catalog;
 use trilith_domain::codec;
 use trilith_domain::keyspace::{CATALOG_SHARD, Key, shard_ranges};
 use trilith_domain::machine::{self, Batch, Effect, Effects, Prefetched, ShardState};
-use trilith_domain::read::{self, Plan, ReadReply, StoredSpans};
+use trilith_domain::read::{self, Plan, ReadReply, StoredSpans, ViewError};
 use trilith_storage::engine::{Engine, EngineView, Family, WriteBatch};
 use trilith_values::ShardId;
 
@@ -106,8 +106,11 @@ impl Applied {
 
     /// Runs a plan on what is applied now. Pages are read from one pinned state, spans included, so that a long page
     /// holds nobody up.
+    ///
+    /// A search of vectors may look at all rows of a span: it goes to where blocking does not hold others up.
     pub(crate) fn run(&self, plan: &Plan) -> Result<ReadReply, ReadError> {
         let reply = match plan {
+            Plan::Vectors(_) => blocking(|| self.run_pinned(plan)),
             Plan::Get(_) | Plan::Count { .. } | Plan::CountIndexes { .. } => {
                 let state = self.state.read();
                 read::run(&*state, &RowView(&EngineRows(&*self.engine)), plan)
@@ -119,13 +122,16 @@ impl Applied {
             | Plan::Owed { .. }
             | Plan::Backfilled { .. }
             | Plan::TransactGet { .. }
-            | Plan::Transactions { .. } => {
-                let view = self.engine.snapshot();
-                let view = RowView(view.as_ref());
-                read::run(&StoredSpans { shard: self.name.shard, view: &view }, &view, plan)
-            }
+            | Plan::Transactions { .. }
+            | Plan::Check(_) => self.run_pinned(plan),
         };
         reply.map_err(|error| ReadError::Storage(error.to_string()))
+    }
+
+    fn run_pinned(&self, plan: &Plan) -> Result<ReadReply, ViewError> {
+        let view = self.engine.snapshot();
+        let view = RowView(view.as_ref());
+        read::run(&StoredSpans { shard: self.name.shard, view: &view }, &view, plan)
     }
 
     /// The catalog, as shard 0 has applied it; empty on other shards.

@@ -42,6 +42,11 @@ pub fn table_arn(region: &str, account: u64, name: &str) -> String {
     format!("arn:aws:dynamodb:{region}:{}:table/{name}", AccountId(account))
 }
 
+/// The ARN of an index of such a table.
+pub fn index_arn(region: &str, account: u64, table: &str, index: &str) -> String {
+    format!("{}/index/{index}", table_arn(region, account, table))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ use trilith_values::codec::{ItemReader, decode_item, encode_item};
 use trilith_values::key::KeyValue;
 use trilith_values::size::item_size;
 use trilith_values::{AttributeValue, Item};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::codec::{self, Damage};
 use crate::schema::TableSchema;
@@ -137,6 +138,13 @@ pub fn seal_item(header: &ItemHeader, item: &Item) -> Bytes {
     })
 }
 
+/// A digest of an item's attributes: equal for equal items, as they have one encoding.
+pub fn digest(item: &Item) -> u64 {
+    let mut body = Vec::new();
+    encode_item(&mut body, item);
+    xxh3_64(&body)
+}
+
 /// A stored item, its header read and its attributes not yet.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredItem<'a> {
@@ -164,6 +172,11 @@ impl<'a> StoredItem<'a> {
             return Err(Damage::Content("the item's header is cut off".to_owned()));
         };
         Ok(Self { header: ItemHeader::decode(header), body })
+    }
+
+    /// The [`digest`] of the attributes, without decoding them.
+    pub fn digest(&self) -> u64 {
+        xxh3_64(self.body)
     }
 
     /// Size in the service's accounting, bytes.

@@ -76,6 +76,18 @@ pub const COLLECTION_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
 pub const LOCAL_INDEXES_MAX: usize = 5;
 /// Global indexes of a table (15).
 pub const GLOBAL_INDEXES_MAX: usize = 20;
+/// Vector indexes of a table (15).
+pub const VECTOR_INDEXES_MAX: usize = 5;
+/// Numbers of a vector (1).
+pub const DIMENSIONS_MAX: usize = 4096;
+/// `INLINE_FILTER` attributes of a vector index (1).
+pub const INLINE_FILTERS_MAX: usize = 18;
+/// Results of a search of vectors (4.7).
+pub const TOP_K_MAX: i64 = 100;
+/// Bytes of items that a search of vectors answers (4.7): 16 MB.
+pub const SEARCH_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Bytes that a write to a vector index, or a search, is charged at the least (5.1).
+pub const VECTOR_BYTES_MIN: u64 = 1024;
 /// HASH, and RANGE, attributes of a global index (15).
 pub const INDEX_KEY_ATTRIBUTES_MAX: usize = 4;
 /// `NonKeyAttributes` of one index (15).

@@ -103,6 +103,7 @@ pub(crate) fn schema(table: u64, with_sort: bool) -> TableSchema {
         seed: 1000 + table,
         indexes: Vec::new(),
         index_of: None,
+        vector: None,
     }
 }
 

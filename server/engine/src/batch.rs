@@ -177,7 +177,10 @@ impl Engine {
             Ok(ReplyBody::Conflict) => Ok(Err(Unprocessed(OpError::TransactionConflict(
                 "Transaction is ongoing for the item".to_owned(),
             )))),
-            Ok(reply) => BatchWritten::of_reply(reply).map(Ok),
+            Ok(reply) => match BatchWritten::of_reply(reply) {
+                Ok(written) => Ok(Ok(written)),
+                Err(refusal) => sort(Failure::Answer(refusal)).map(Err),
+            },
             Err(failure) => sort(failure).map(Err),
         }
     }

@@ -65,9 +65,21 @@ impl Engine {
                 let reply = self.write(on(&delete.table), |record| delete.bind(record)).await?;
                 Output::DeleteItem(delete.shape(reply)?)
             }
-            Op::GetItem(get) => Output::GetItem(self.get_item(on(&get.table), get).await?),
-            Op::Query(query) => Output::Query(self.query(on(&query.table), query).await?),
-            Op::Scan(scan) => Output::Scan(self.scan(on(&scan.table), scan).await?),
+            Op::GetItem(get) => {
+                let target = on(&get.table);
+                Output::GetItem(self.get_item(target, self.binding(target).await?, get).await?)
+            }
+            Op::Query(query) => {
+                let target = on(&query.table);
+                Output::Query(self.query(target, self.binding(target).await?, query).await?)
+            }
+            Op::Scan(scan) => {
+                let target = on(&scan.table);
+                Output::Scan(self.scan(target, self.binding(target).await?, scan).await?)
+            }
+            Op::SearchVectors(search) => {
+                Output::SearchVectors(self.search_vectors(on(&search.table), search).await?)
+            }
             Op::BatchGetItem(batch) => Output::BatchGetItem(self.batch_get(caller, op, batch).await?),
             Op::BatchWriteItem(batch) => Output::BatchWriteItem(self.batch_write(caller, op, batch).await?),
             Op::ExecuteStatement(execute) => {

@@ -11,6 +11,7 @@
 //!    their ways.
 //! 4. [`tables`] changes the catalog; [`lifecycle`] makes the shards follow, step by step, and [`workers`] finish what
 //!    a crash left half done.
+//! 5. [`check`] compares indexes with their tables, for operators and tests.
 //!
 //! Invariants: nothing here decides what a command does (the domain does) or where a leader is (the cluster does). A
 //! command whose outcome is unknown is never sent again from here. Every wait ends at the caller's deadline.
@@ -18,6 +19,7 @@
 //! Deliberately absent: consensus, storage, the wire; a cache of items; retries other than binding again.
 
 mod batch;
+pub mod check;
 mod engine;
 mod entropy;
 mod error;
@@ -26,6 +28,7 @@ pub mod lifecycle;
 mod lookup;
 mod read;
 mod scan;
+mod search;
 pub mod service;
 mod statement;
 mod tables;

@@ -70,6 +70,14 @@ impl Engine {
         self.known(target).ok_or_else(|| target.missing())
     }
 
+    /// The table for reading its items, as something is bound to it.
+    ///
+    /// # Errors
+    /// As [`Engine::data_table`].
+    pub(crate) async fn binding(&self, target: Target<'_>) -> Result<Binding, OpError> {
+        self.data_table(target).await.map(Binding::to)
+    }
+
     /// The table in any state, as this node knows it.
     ///
     /// # Errors

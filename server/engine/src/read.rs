@@ -20,8 +20,10 @@ pub(crate) fn freshness(consistent: bool) -> Freshness {
 /// The shard that owns what the plan reads first.
 pub(crate) fn shard_of(record: &TableRecord, plan: &Plan) -> ShardId {
     let hash = place(plan);
+    let index = |id| record.definition.indexes.iter().find(|index| index.schema.id == id);
     let global = match plan {
-        Plan::Index(plan) => record.definition.indexes.iter().find(|index| index.schema.id == plan.span),
+        Plan::Index(plan) => index(plan.span),
+        Plan::Vectors(plan) => index(plan.index),
         _ => None,
     };
     global.map_or_else(|| record.shard_of(hash), |index| index.shard_of(hash))
@@ -34,22 +36,28 @@ fn place(plan: &Plan) -> u64 {
         Plan::Query(plan) => plan.hash,
         Plan::Scan(plan) => plan.interval.first,
         Plan::Index(plan) => plan.place(),
+        Plan::Vectors(plan) => plan.place(),
         Plan::Count { .. }
         | Plan::Catalog { .. }
         | Plan::CountIndexes { .. }
         | Plan::Owed { .. }
         | Plan::Backfilled { .. }
         | Plan::TransactGet { .. }
-        | Plan::Transactions { .. } => {
+        | Plan::Transactions { .. }
+        | Plan::Check(_) => {
             unreachable!("no op is bound to such a plan")
         }
     }
 }
 
 impl Engine {
-    /// GetItem.
-    pub(crate) async fn get_item(&self, target: Target<'_>, get: &GetItem) -> Result<GetItemOutput, OpError> {
-        let mut binding = Binding::to(self.data_table(target).await?);
+    /// GetItem, in the table that it is bound to.
+    pub(crate) async fn get_item(
+        &self,
+        target: Target<'_>,
+        mut binding: Binding,
+        get: &GetItem,
+    ) -> Result<GetItemOutput, OpError> {
         let plan = get.bind(binding.record())?;
         let bind = |record: &TableRecord| get.bind(record);
         match self.read_bound(target, &mut binding, plan, freshness(get.consistent), bind).await? {
@@ -59,8 +67,12 @@ impl Engine {
     }
 
     /// Query. One partition lies in one shard, so one plan is a page.
-    pub(crate) async fn query(&self, target: Target<'_>, query: &Query) -> Result<PageOutput, OpError> {
-        let mut binding = Binding::to(self.data_table(target).await?);
+    pub(crate) async fn query(
+        &self,
+        target: Target<'_>,
+        mut binding: Binding,
+        query: &Query,
+    ) -> Result<PageOutput, OpError> {
         let plan = query.bind(binding.record())?;
         let bind = |record: &TableRecord| query.bind(record);
         match self.read_bound(target, &mut binding, plan, freshness(query.options.consistent), bind).await? {

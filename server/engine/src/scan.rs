@@ -15,8 +15,12 @@ use crate::read::{freshness, shard_of};
 
 impl Engine {
     /// Scan.
-    pub(crate) async fn scan(&self, target: Target<'_>, scan: &Scan) -> Result<PageOutput, OpError> {
-        let mut binding = Binding::to(self.data_table(target).await?);
+    pub(crate) async fn scan(
+        &self,
+        target: Target<'_>,
+        mut binding: Binding,
+        scan: &Scan,
+    ) -> Result<PageOutput, OpError> {
         let mut run = scan.bind(binding.record())?;
         let mut freshness = freshness(scan.options.consistent);
         while let Some(plan) = run.next_plan() {
@@ -45,6 +49,8 @@ impl Engine {
                 }
                 ReadReply::TransactGot(_)
                 | ReadReply::Transactions(_)
+                | ReadReply::Nearest(_)
+                | ReadReply::Checked(_)
                 | ReadReply::Got { .. }
                 | ReadReply::Counted { .. }
                 | ReadReply::Catalog(_)

@@ -18,7 +18,7 @@ use trilith_cluster::ClusterError;
 use trilith_domain::OpError;
 use trilith_domain::catalog::TableRecord;
 use trilith_domain::machine::ledger::{LedgerCommand, LedgerReply, Token, shard_for, token_place};
-use trilith_domain::machine::{CommandBody, PartVerdict, ReplyBody, Sizes, TransactWrite, Write};
+use trilith_domain::machine::{CommandBody, PartVerdict, ReplyBody, TransactWrite, Write, WrittenIndexed};
 use trilith_domain::ops::transact_write_items::TransactWriteItemsOutput;
 use trilith_domain::ops::{Op, TableRef, TransactWriteItems};
 use trilith_values::ShardId;
@@ -114,9 +114,9 @@ fn parts<T>(located: impl Iterator<Item = (ShardId, T)>) -> Vec<Part<T>> {
 
 /// What became of an attempt to write.
 enum Written {
-    /// All of it was done: the sizes around each write, in the order of the request.
-    Done(Vec<Sizes>),
-    /// It had been done before: sizes of the items after it.
+    /// All of it was done: each write, in the order of the request.
+    Done(Vec<WrittenIndexed>),
+    /// It had been done before: sizes of the larger images around each write.
     Replayed(Vec<u64>),
     /// None of it was done, for these reasons.
     Cancelled(Vec<PartVerdict>),
@@ -161,7 +161,7 @@ impl Engine {
                 self.write_on_many(caller, parts, transaction.actions.len(), token).await?
             };
             match written {
-                Written::Done(sizes) => return Ok(transaction.shape(&sizes)),
+                Written::Done(written) => return Ok(transaction.shape(written)),
                 Written::Replayed(sizes) => return Ok(transaction.shape_replay(&sizes)),
                 Written::Cancelled(verdicts) => return Err(transaction.cancelled(verdicts)),
                 Written::Again => tables.again(self).await?,
@@ -205,7 +205,7 @@ impl Engine {
         let command = CommandBody::TransactWrite(TransactWrite { writes, token, shard });
         let reply = self.cluster.write(shard, command, caller.deadline).await.map_err(error::answer)?;
         match reply.body {
-            ReplyBody::TransactWritten(sizes) => Ok(Written::Done(sizes)),
+            ReplyBody::TransactWritten(written) => Ok(Written::Done(written)),
             ReplyBody::Cancelled(verdicts) => Ok(Written::Cancelled(verdicts)),
             ReplyBody::NotMine | ReplyBody::SchemaMismatch { .. } => Ok(Written::Again),
             ReplyBody::Ledger(used) => refused_token(used),

@@ -12,8 +12,11 @@ use crate::engine::Engine;
 use crate::error::{self, Failure};
 use crate::lookup::{Binding, Target};
 
-/// How long a write waits before it is sent again to a shard that owes its indexes too much.
+/// How long a write waits before it is sent again to a shard that owes its indexes too much; twice as long each time, up to
+/// a bound, since a write that is refused costs an entry of the log too.
 const OVERLOAD_PAUSE: Duration = Duration::from_millis(20);
+/// That bound.
+const OVERLOAD_PAUSE_MAX: Duration = Duration::from_millis(320);
 
 impl Engine {
     /// Writes one item; `bind` makes the command for a table.
@@ -26,6 +29,19 @@ impl Engine {
         bind: impl Fn(&TableRecord) -> Result<CommandBody, OpError>,
     ) -> Result<ReplyBody, OpError> {
         let record = self.data_table(target).await?;
+        self.write_to(target, record, bind).await
+    }
+
+    /// The same to a table that was looked up.
+    ///
+    /// # Errors
+    /// As [`Engine::write`].
+    pub(crate) async fn write_to(
+        &self,
+        target: Target<'_>,
+        record: Arc<TableRecord>,
+        bind: impl Fn(&TableRecord) -> Result<CommandBody, OpError>,
+    ) -> Result<ReplyBody, OpError> {
         let command = bind(&record)?;
         Ok(self.write_bound(target, record, command, bind).await?)
     }
@@ -42,6 +58,7 @@ impl Engine {
         bind: impl Fn(&TableRecord) -> Result<CommandBody, OpError>,
     ) -> Result<ReplyBody, Failure> {
         let mut binding = Binding::to(record);
+        let mut pause = OVERLOAD_PAUSE;
         loop {
             let CommandBody::Write(write) = &command else {
                 return Err(Failure::Answer(error::out_of_place("binding a write")));
@@ -50,14 +67,16 @@ impl Engine {
             let written = self.cluster.write(shard, command, target.caller.deadline).await;
             match written.map_err(Failure::Cluster)?.body {
                 // Nothing changed there.
-                ReplyBody::NotMine | ReplyBody::SchemaMismatch { .. } => {}
+                ReplyBody::NotMine | ReplyBody::SchemaMismatch { .. } => {
+                    binding.again(self, target).await.map_err(Failure::Answer)?;
+                }
                 // The indexes must catch up first: the writer waits, as long as it has time.
-                ReplyBody::Overloaded if now() + OVERLOAD_PAUSE < target.caller.deadline => {
-                    tokio::time::sleep(OVERLOAD_PAUSE).await;
+                ReplyBody::Overloaded if now() + pause < target.caller.deadline => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(OVERLOAD_PAUSE_MAX);
                 }
                 reply => return Ok(reply),
             }
-            binding.again(self, target).await.map_err(Failure::Answer)?;
             command = bind(binding.record()).map_err(Failure::Answer)?;
         }
     }

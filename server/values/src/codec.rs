@@ -246,6 +246,14 @@ pub fn decode_varint(input: &mut &[u8]) -> Result<u64, CodecError> {
     Err(CodecError::Varint)
 }
 
+/// The content of an encoded binary, in place; `None` for a value of another type.
+pub fn binary_in_place(mut input: &[u8]) -> Result<Option<&[u8]>, CodecError> {
+    match take_byte(&mut input)? {
+        BINARY => take_frame(&mut input).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Takes a value off the front of the input without looking inside; returns its bytes.
 pub fn skip_value<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], CodecError> {
     let start = *input;

@@ -121,6 +121,7 @@ pub fn capacity_out(capacity: ConsumedCapacity) -> proto::ConsumedCapacity {
         write_capacity_units: (capacity.kind == Some(UnitKind::Write)).then_some(units),
         local_secondary_indexes: index_parts(capacity.local),
         global_secondary_indexes: index_parts(capacity.global),
+        vector_indexes: capacity.vector.into_iter().map(|(index, bytes)| (index, bytes as f64)).collect(),
     }
 }
 
@@ -194,6 +195,8 @@ named! {
     KeyType "KEY_TYPE_",
     ProjectionType "PROJECTION_TYPE_",
     IndexStatus "INDEX_STATUS_",
+    SearchSchemaElementType "SEARCH_SCHEMA_ELEMENT_TYPE_",
+    VectorDistanceFunction "VECTOR_DISTANCE_FUNCTION_",
     ScalarAttributeType "SCALAR_ATTRIBUTE_TYPE_",
     BillingMode "BILLING_MODE_",
     TableClass "TABLE_CLASS_",
@@ -347,6 +350,8 @@ mod tests {
         fits::<proto::KeyType>();
         fits::<proto::ProjectionType>();
         fits::<proto::IndexStatus>();
+        fits::<proto::SearchSchemaElementType>();
+        fits::<proto::VectorDistanceFunction>();
         fits::<proto::ScalarAttributeType>();
         fits::<proto::BillingMode>();
         fits::<proto::TableClass>();

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use prost::Message as _;
 use tonic::{Request, Response, Status};
 use trilith_domain::OpError;
+use trilith_domain::ops::Op;
 use trilith_proto::data::v1::data_server::Data;
 use trilith_proto::data::v1::*;
 
@@ -60,6 +62,15 @@ macro_rules! data_service {
 
         /// Every call of the service; each is the operation of the same name.
         const CALLS: &[&str] = &[$(stringify!($operation)),*];
+
+        /// The op that the bytes of a call's message ask for, as they arrive here; `None` where there is no such call or the
+        /// bytes are no such message. For tests that have no connection.
+        pub fn op_of(operation: &str, message: &[u8]) -> Option<Result<Op, OpError>> {
+            match operation {
+                $(stringify!($operation) => $request::decode(message).ok().map(|message| message.op(None)),)*
+                _ => None,
+            }
+        }
     };
 }
 
@@ -70,6 +81,7 @@ data_service! {
     delete_item DeleteItem(DeleteItemRequest) -> DeleteItemResponse;
     query Query(QueryRequest) -> QueryResponse;
     scan Scan(ScanRequest) -> ScanResponse;
+    search_vectors SearchVectors(SearchVectorsRequest) -> SearchVectorsResponse;
     batch_get_item BatchGetItem(BatchGetItemRequest) -> BatchGetItemResponse;
     batch_write_item BatchWriteItem(BatchWriteItemRequest) -> BatchWriteItemResponse;
     execute_statement ExecuteStatement(ExecuteStatementRequest) -> ExecuteStatementResponse;

@@ -37,6 +37,7 @@ use crate::budget::Budget;
 use crate::metrics::{MetricsSource, Samples};
 use crate::pipeline::Pipeline;
 
+pub use data::op_of;
 pub use status::{DETAILS_METADATA, DOMAIN, OMITTED_METADATA, code, status};
 
 /// Bounds of the gRPC listener.

@@ -12,8 +12,8 @@ use trilith_domain::ops::transact_get_items::{GetInput, TransactGetItemInput};
 use trilith_domain::ops::transact_write_items::{ActionInput, TransactWriteItemInput};
 use trilith_domain::ops::types::{
     AttributeDefinition, IndexInput, IndexUpdateInput, KeySchemaElement, KeysAndAttributes, NotBuilt,
-    OnDemandThroughput, Projection, TableInput, Tag, ThroughputInput, ValueFault, WarmThroughputInput,
-    WriteRequestInput,
+    OnDemandThroughput, Projection, SearchSchemaElement, TableInput, Tag, ThroughputInput, ValueFault,
+    VectorAttribute, VectorIndexInput, VectorIndexUpdateInput, WarmThroughputInput, WriteRequestInput,
 };
 use trilith_domain::ops::{
     BatchExecuteStatement, BatchExecuteStatementInput, BatchGetItem, BatchGetItemInput, BatchWriteItem,
@@ -29,9 +29,9 @@ use trilith_domain::ops::{
     ListContributorInsightsInput, ListExports, ListExportsInput, ListGlobalTables, ListGlobalTablesInput,
     ListImports, ListImportsInput, ListStreams, ListStreamsInput, ListTables, ListTablesInput,
     ListTagsOfResource, ListTagsOfResourceInput, Op, PutItem, PutItemInput, Query, QueryInput, Scan,
-    ScanInput, ShardFilterInput, TagResource, TagResourceInput, TransactGetItems, TransactGetItemsInput,
-    TransactWriteItems, TransactWriteItemsInput, UntagResource, UntagResourceInput, UpdateItem,
-    UpdateItemInput, UpdateTable, UpdateTableInput,
+    ScanInput, SearchVectors, SearchVectorsInput, ShardFilterInput, TagResource, TagResourceInput,
+    TransactGetItems, TransactGetItemsInput, TransactWriteItems, TransactWriteItemsInput, UntagResource,
+    UntagResourceInput, UpdateItem, UpdateItemInput, UpdateTable, UpdateTableInput,
 };
 use trilith_proto::data::v1 as proto;
 use trilith_values::AttributeValue;
@@ -78,14 +78,51 @@ fn throughput(sent: Option<proto::ProvisionedThroughput>) -> Option<ThroughputIn
     })
 }
 
+fn projection(sent: Option<proto::Projection>) -> Option<Projection> {
+    sent.map(|projection| Projection {
+        projection_type: name_of::<proto::ProjectionType>(projection.projection_type),
+        non_key_attributes: list(projection.non_key_attributes),
+    })
+}
+
+fn vector_index(sent: proto::VectorIndex) -> VectorIndexInput {
+    let element = |element: proto::SearchSchemaElement| SearchSchemaElement {
+        attribute_name: required(element.attribute_name),
+        search_schema_element_type: name_of::<proto::SearchSchemaElementType>(
+            element.search_schema_element_type,
+        ),
+    };
+    VectorIndexInput {
+        index_name: required(sent.index_name),
+        vector_attribute: sent
+            .vector_attribute
+            .map(|attribute| VectorAttribute { attribute_name: required(attribute.attribute_name) }),
+        search_schema: list(sent.search_schema.into_iter().map(element).collect()),
+        projection: projection(sent.projection),
+        dimensions: sent.dimensions,
+        distance_function: name_of::<proto::VectorDistanceFunction>(sent.distance_function),
+    }
+}
+
+fn vector_index_update(sent: proto::VectorIndexUpdate) -> VectorIndexUpdateInput {
+    use proto::vector_index_update::Change;
+    let mut update = VectorIndexUpdateInput::default();
+    match sent.change {
+        Some(Change::Create(sent)) => update.create = Some(vector_index(sent)),
+        Some(Change::Delete(name)) => {
+            update.delete =
+                Some(VectorIndexInput { index_name: required(name), ..VectorIndexInput::default() });
+        }
+        None => {}
+    }
+    update
+}
+
 fn index(sent: proto::SecondaryIndex) -> IndexInput {
     IndexInput {
         index_name: required(sent.index_name),
         key_schema: key_schema(sent.key_schema),
-        projection: sent.projection.map(|projection| Projection {
-            projection_type: name_of::<proto::ProjectionType>(projection.projection_type),
-            non_key_attributes: list(projection.non_key_attributes),
-        }),
+        projection: projection(sent.projection),
         provisioned_throughput: throughput(sent.provisioned_throughput),
         on_demand_throughput: on_demand(sent.on_demand_throughput),
         warm_throughput: warm(sent.warm_throughput),
@@ -170,6 +207,7 @@ impl Ask for proto::CreateTableRequest {
             on_demand_throughput: on_demand(self.on_demand_throughput),
             local_secondary_indexes: indexes(self.local_secondary_indexes),
             global_secondary_indexes: indexes(self.global_secondary_indexes),
+            vector_indexes: list(self.vector_indexes.into_iter().map(vector_index).collect()),
             not_built,
         };
         CreateTable::parse(input).map(|op| Op::CreateTable(Box::new(op)))
@@ -185,6 +223,9 @@ impl Ask for proto::UpdateTableRequest {
         let updates = self.global_secondary_index_updates.into_iter().map(index_update).collect();
         let input = UpdateTableInput {
             global_secondary_index_updates: list(updates),
+            vector_index_updates: list(
+                self.vector_index_updates.into_iter().map(vector_index_update).collect(),
+            ),
             table_name: required(self.table_name),
             attribute_definitions: attribute_definitions(self.attribute_definitions),
             billing_mode: name_of::<proto::BillingMode>(self.billing_mode),
@@ -362,6 +403,26 @@ impl Ask for proto::ScanRequest {
             ..ScanInput::default()
         };
         Scan::parse(input).map(Op::Scan)
+    }
+}
+
+impl Ask for proto::SearchVectorsRequest {
+    fn op(self, _: Option<&str>) -> Result<Op, OpError> {
+        let mut values = Values::default();
+        let search_vector = self.search_vector.into_iter().map(|value| values.value(value, 0)).collect();
+        let input = SearchVectorsInput {
+            table_name: required(self.table_name),
+            index_name: required(self.index_name),
+            return_consumed_capacity: consumed(self.return_consumed_capacity),
+            expression_attribute_names: map(self.expression_attribute_names),
+            expression_attribute_values: values.expression_values(self.expression_attribute_values),
+            projection_expression: self.projection_expression,
+            search_vector: list(search_vector),
+            search_condition_expression: self.search_condition_expression,
+            top_k: self.top_k,
+            value_fault: values.fault(),
+        };
+        SearchVectors::parse(input).map(|op| Op::SearchVectors(Box::new(op)))
     }
 }
 

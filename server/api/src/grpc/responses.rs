@@ -3,8 +3,8 @@
 use trilith_domain::ops::batch_execute_statement::StatementOutput;
 use trilith_domain::ops::types::{
     AttributeDefinition, BillingModeSummary, IndexDescription, ItemCollectionMetrics, KeySchemaElement,
-    KeysAndAttributes, OnDemandThroughput, Projection, TableClassSummary, Tag, ThroughputDescription,
-    WarmThroughputDescription, WriteRequest,
+    KeysAndAttributes, OnDemandThroughput, Projection, SearchSchemaElement, TableClassSummary, Tag,
+    ThroughputDescription, VectorIndexDescription, WarmThroughputDescription, WriteRequest,
 };
 use trilith_domain::ops::{Output, TableDescription};
 use trilith_proto::data::v1 as proto;
@@ -74,6 +74,16 @@ answers! {
         last_evaluated_key: page.last_evaluated_key.map(item_out),
         consumed_capacity: page.consumed_capacity.map(capacity_out),
     };
+    SearchVectorsResponse: SearchVectors(found) => Self {
+        search_results: found
+            .search_results
+            .into_iter()
+            .map(|result| proto::SearchResult { item: Some(item_out(result.item)), score: result.score })
+            .collect(),
+        consumed_capacity: found.search_bytes.map(|bytes| proto::VectorSearchCapacity {
+            vector_search_request_bytes: bytes as f64,
+        }),
+    };
     BatchGetItemResponse: BatchGetItem(batch) => Self {
         responses: batch.responses.into_iter().flat_map(|(table, items)| of_table(table, items)).collect(),
         unprocessed_keys: batch.unprocessed_keys.into_iter().map(|(table, keys)| (table, unread(keys))).collect(),
@@ -119,6 +129,11 @@ answers! {
         consumed_capacity: got.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
     };
     TransactWriteItemsResponse: TransactWriteItems(written) => Self {
+        item_collection_metrics: written
+            .item_collection_metrics
+            .into_iter()
+            .map(|(table, all)| (table, collections(all)))
+            .collect(),
         consumed_capacity: written.consumed_capacity.unwrap_or_default().into_iter().map(capacity_out).collect(),
     };
     TagResourceResponse: TagResource => Self {};
@@ -255,6 +270,7 @@ fn description(table: TableDescription) -> proto::TableDescription {
         table_id: table.table_id,
         local_secondary_indexes: indexes(table.local_secondary_indexes),
         global_secondary_indexes: indexes(table.global_secondary_indexes),
+        vector_indexes: table.vector_indexes.unwrap_or_default().into_iter().map(vector_index).collect(),
         billing_mode_summary: table.billing_mode_summary.map(billing),
         table_class_summary: table.table_class_summary.map(class),
         deletion_protection_enabled: table.deletion_protection_enabled,
@@ -267,15 +283,42 @@ fn indexes(indexes: Option<Vec<IndexDescription>>) -> Vec<proto::SecondaryIndexD
     indexes.unwrap_or_default().into_iter().map(index).collect()
 }
 
+fn projection(projection: Projection) -> proto::Projection {
+    proto::Projection {
+        projection_type: value_of::<proto::ProjectionType>(&projection.projection_type.unwrap_or_default()),
+        non_key_attributes: projection.non_key_attributes.unwrap_or_default(),
+    }
+}
+
+fn vector_index(index: VectorIndexDescription) -> proto::VectorIndexDescription {
+    let element = |element: SearchSchemaElement| proto::SearchSchemaElement {
+        attribute_name: element.attribute_name.unwrap_or_default(),
+        search_schema_element_type: value_of::<proto::SearchSchemaElementType>(
+            &element.search_schema_element_type.unwrap_or_default(),
+        ),
+    };
+    proto::VectorIndexDescription {
+        index_name: index.index_name,
+        search_schema: index.search_schema.unwrap_or_default().into_iter().map(element).collect(),
+        projection: Some(projection(index.projection)),
+        vector_attribute: Some(proto::VectorAttribute {
+            attribute_name: index.vector_attribute.attribute_name.unwrap_or_default(),
+        }),
+        dimensions: i64::from(index.dimensions),
+        distance_function: value_of::<proto::VectorDistanceFunction>(index.distance_function),
+        index_status: value_of::<proto::IndexStatus>(index.index_status.as_str()),
+        backfilling: index.backfilling,
+        index_size_bytes: index.index_size_bytes,
+        item_count: index.item_count,
+        index_arn: index.index_arn,
+    }
+}
+
 fn index(index: IndexDescription) -> proto::SecondaryIndexDescription {
-    let Projection { projection_type, non_key_attributes } = index.projection;
     proto::SecondaryIndexDescription {
         index_name: index.index_name,
         key_schema: index.key_schema.into_iter().map(key_element).collect(),
-        projection: Some(proto::Projection {
-            projection_type: value_of::<proto::ProjectionType>(&projection_type.unwrap_or_default()),
-            non_key_attributes: non_key_attributes.unwrap_or_default(),
-        }),
+        projection: Some(projection(index.projection)),
         index_status: index.index_status.map_or(0, |status| value_of::<proto::IndexStatus>(status.as_str())),
         backfilling: index.backfilling,
         provisioned_throughput: index.provisioned_throughput.map(throughput),
@@ -378,6 +421,7 @@ mod tests {
             table_arn: "arn".into(),
             table_id: "uuid".into(),
             local_secondary_indexes: None,
+            vector_indexes: None,
             global_secondary_indexes: Some(vec![IndexDescription {
                 index_name: "by_zip".into(),
                 key_schema: vec![KeySchemaElement {

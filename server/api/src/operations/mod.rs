@@ -19,7 +19,8 @@ use trilith_domain::ops::{
     DescribeStream, DescribeTable, DescribeTableReplicaAutoScaling, DescribeTimeToLive, ExecuteStatement,
     ExecuteTransaction, GetItem, GetResourcePolicy, ListBackups, ListBulkOperations, ListContributorInsights,
     ListExports, ListGlobalTables, ListImports, ListStreams, ListTables, ListTagsOfResource, Op, PutItem,
-    Query, Scan, TagResource, TransactGetItems, TransactWriteItems, UntagResource, UpdateItem, UpdateTable,
+    Query, Scan, SearchVectors, TagResource, TransactGetItems, TransactWriteItems, UntagResource, UpdateItem,
+    UpdateTable,
 };
 
 use crate::json::ops::Nothing;
@@ -105,6 +106,9 @@ static OPERATIONS: &[Operation] = &[
     row!(DeleteItem, DynamoDb, Write),
     row!(Query, DynamoDb, Read, |body, _| Query::parse(read(body)?).map(|op| Op::Query(Box::new(op)))),
     row!(Scan, DynamoDb, Read),
+    row!(SearchVectors, DynamoDb, Read, |body, _| {
+        SearchVectors::parse(read(body)?).map(|op| Op::SearchVectors(Box::new(op)))
+    }),
     row!(BatchGetItem, DynamoDb, Read),
     row!(BatchWriteItem, DynamoDb, Write),
     // A statement may do either; it is counted as the heavier.
@@ -181,7 +185,6 @@ mod tests {
             "DynamoDB_20111205.GetItem",
             "DynamoDB_20120810.ListStreams",
             "DynamoDBStreams_20120810.GetItem",
-            "DynamoDB_20120810.SearchVectors",
         ] {
             assert!(find(target).is_none(), "{target}");
         }

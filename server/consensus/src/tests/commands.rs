@@ -15,6 +15,7 @@ pub(super) fn schema(table: u64) -> TableSchema {
         seed: 90 + table,
         indexes: Vec::new(),
         index_of: None,
+        vector: None,
     }
 }
 

@@ -74,25 +74,8 @@ pub fn apply(catalog: &Catalog, command: &CatalogCommand, stamp: Stamp) -> Outco
         CatalogCommand::TableReady { table } => tables::ready(catalog, *table),
         CatalogCommand::DeleteTable { account, name } => tables::delete(catalog, *account, name),
         CatalogCommand::TableGone { table } => tables::gone(catalog, *table),
-        CatalogCommand::AlterTable {
-            account,
-            name,
-            billing,
-            throughput,
-            on_demand_maximum,
-            warm,
-            class,
-            deletion_protection,
-        } => {
-            let alteration = tables::Alteration {
-                billing: *billing,
-                throughput: *throughput,
-                on_demand_maximum: *on_demand_maximum,
-                warm: *warm,
-                class: *class,
-                deletion_protection: *deletion_protection,
-            };
-            tables::alter(catalog, *account, name, &alteration, stamp)
+        CatalogCommand::AlterTable { account, name, settings } => {
+            tables::alter(catalog, *account, name, settings, stamp)
         }
         CatalogCommand::Tag { table, tags } => tables::tag(catalog, *table, tags),
         CatalogCommand::Untag { table, keys } => tables::untag(catalog, *table, keys),
@@ -103,8 +86,8 @@ pub fn apply(catalog: &Catalog, command: &CatalogCommand, stamp: Stamp) -> Outco
         CatalogCommand::ReplicaPlaced { shard, replica } => nodes::replica_placed(catalog, *shard, *replica),
         CatalogCommand::NodeUp { node } => nodes::up(catalog, *node),
         CatalogCommand::NodeLeft { node } => nodes::left(catalog, *node),
-        CatalogCommand::AlterIndexes { account, name, changes } => {
-            indexes::alter(catalog, *account, name, changes)
+        CatalogCommand::AlterIndexes { account, name, settings, changes } => {
+            indexes::alter(catalog, *account, name, settings, changes, stamp)
         }
         CatalogCommand::IndexReady { index } => indexes::ready(catalog, *index),
     }

@@ -109,24 +109,14 @@ pub enum CatalogCommand {
         /// The table.
         table: TableId,
     },
-    /// UpdateTable. `None` leaves a setting as it is.
+    /// UpdateTable without a change of indexes.
     AlterTable {
         /// Owner.
         account: u64,
         /// Name.
         name: String,
-        /// New billing mode.
-        billing: Option<BillingMode>,
-        /// New provisioned units.
-        throughput: Option<Units>,
-        /// New on-demand maxima.
-        on_demand_maximum: Option<Units>,
-        /// New warm throughput.
-        warm: Option<Units>,
-        /// New class.
-        class: Option<TableClass>,
-        /// Deletion protection.
-        deletion_protection: Option<bool>,
+        /// What changes.
+        settings: TableSettings,
     },
     /// Adds or overwrites tags.
     Tag {
@@ -179,7 +169,9 @@ pub enum CatalogCommand {
         account: u64,
         /// Name.
         name: String,
-        /// What changes.
+        /// What changes of the table itself: before its indexes.
+        settings: TableSettings,
+        /// What changes of them.
         changes: Vec<IndexChange>,
     },
     /// A global index that was added to its table has everything that was there before it: Creating becomes Active.
@@ -187,6 +179,31 @@ pub enum CatalogCommand {
         /// The index.
         index: TableId,
     },
+}
+
+/// New settings of a table. `None` leaves a setting as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct TableSettings {
+    /// Billing mode.
+    pub billing: Option<BillingMode>,
+    /// Provisioned units.
+    pub throughput: Option<Units>,
+    /// On-demand maxima.
+    pub on_demand_maximum: Option<Units>,
+    /// Warm throughput.
+    pub warm: Option<Units>,
+    /// Class.
+    pub class: Option<TableClass>,
+    /// Deletion protection.
+    pub deletion_protection: Option<bool>,
+}
+
+impl TableSettings {
+    /// Whether there are new units, and nothing else of what has rules of its own.
+    pub(super) fn is_units_alone(&self) -> bool {
+        let Self { on_demand_maximum, warm, class, deletion_protection, .. } = self;
+        on_demand_maximum.is_none() && warm.is_none() && class.is_none() && deletion_protection.is_none()
+    }
 }
 
 /// A change of a table's global indexes.
@@ -207,6 +224,8 @@ pub enum IndexChange {
         /// New warm throughput.
         warm: Option<Units>,
     },
+    /// Drops a vector index.
+    DeleteVector(String),
 }
 
 impl CatalogCommand {

@@ -1,4 +1,4 @@
-//! Commands about the global indexes of a table that is there.
+//! Commands about the global and vector indexes of a table that is there.
 //!
 //! ```text
 //! create  CREATING, Backfilling false   the index's spans are opened, then the table's descriptor names it
@@ -13,18 +13,31 @@
 use trilith_values::TableId;
 
 use super::apply::{Draft, Outcome};
-use super::command::{CatalogReply, IndexChange};
-use super::table::{IndexRecord, IndexStatus, TableRecord, TableStatus, Units};
-use super::tables::{busy, place_index, store};
+use super::command::{CatalogReply, IndexChange, TableSettings};
+use super::table::{BillingMode, IndexRecord, IndexStatus, TableRecord, TableStatus, Units};
+use super::tables::{busy, check_index_units, place_index, set, store};
 use super::view::Catalog;
-use crate::limits::GLOBAL_INDEXES_MAX;
+use crate::limits::{GLOBAL_INDEXES_MAX, VECTOR_INDEXES_MAX};
+use crate::schema::{IndexKind, VectorSchema};
+use crate::time::Stamp;
 
 /// The refusal of a second index that is to be made or dropped.
 pub(crate) const ONE_AT_A_TIME: &str =
     "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table";
 
-/// Changes indexes of an Active table: it becomes Updating.
-pub(super) fn alter(catalog: &Catalog, account: u64, name: &str, changes: &[IndexChange]) -> Outcome {
+/// The refusal of vector indexes in a provisioned table. The service's text is not on record.
+pub(crate) const VECTORS_ON_DEMAND: &str = "One or more parameter values were invalid: Vector indexes are supported only \
+                                            for tables with BillingMode PAY_PER_REQUEST";
+
+/// Changes settings and indexes of an Active table: it becomes Updating.
+pub(super) fn alter(
+    catalog: &Catalog,
+    account: u64,
+    name: &str,
+    settings: &TableSettings,
+    changes: &[IndexChange],
+    stamp: Stamp,
+) -> Outcome {
     let Some(table) = catalog.table_named(account, name) else {
         return Outcome::reply(CatalogReply::NotFound);
     };
@@ -33,10 +46,14 @@ pub(super) fn alter(catalog: &Catalog, account: u64, name: &str, changes: &[Inde
     }
     let mut draft = Draft::of(catalog);
     let mut next = table.clone();
+    if let Err(refused) = set(&mut next, settings, stamp) {
+        return refused;
+    }
     for change in changes {
         let altered = match change {
             IndexChange::Create(index) => create(catalog, &mut draft, &mut next, index),
-            IndexChange::Delete(name) => delete(&mut next, name),
+            IndexChange::Delete(name) => delete(&mut next, IndexKind::Global, name),
+            IndexChange::DeleteVector(name) => delete(&mut next, IndexKind::Vector, name),
             IndexChange::Update { name, throughput, on_demand_maximum, warm } => {
                 update(&mut next, name, *throughput, *on_demand_maximum, *warm)
             }
@@ -44,6 +61,9 @@ pub(super) fn alter(catalog: &Catalog, account: u64, name: &str, changes: &[Inde
         if let Err(refused) = altered {
             return refused;
         }
+    }
+    if let Err(refused) = check_index_units(&next) {
+        return refused;
     }
     next.status = TableStatus::Updating;
     store(draft, next)
@@ -57,17 +77,29 @@ fn create(
 ) -> Result<(), Outcome> {
     let name = &index.schema.name;
     if table.definition.index(name).is_some() {
-        return Err(Outcome::invalid(format!("Global Secondary Index already exists: {name}")));
+        let kind = named(index.schema.kind());
+        return Err(Outcome::invalid(format!("{kind} already exists: {name}")));
     }
     if table.definition.indexes.iter().any(|index| index.status != IndexStatus::Active) {
         return Err(Outcome::limit(ONE_AT_A_TIME));
     }
-    let global = table.definition.indexes.iter().filter(|index| !index.schema.is_local()).count();
-    if global >= GLOBAL_INDEXES_MAX {
+    let kind = index.schema.kind();
+    let count = table.definition.indexes.iter().filter(|index| index.schema.kind() == kind).count();
+    let (name, max) = match kind {
+        IndexKind::Local | IndexKind::Global => ("GlobalSecondaryIndex", GLOBAL_INDEXES_MAX),
+        IndexKind::Vector => ("VectorIndex", VECTOR_INDEXES_MAX),
+    };
+    if count >= max {
         return Err(Outcome::invalid(format!(
-            "One or more parameter values were invalid: GlobalSecondaryIndex count exceeds the per-table limit of \
-             {GLOBAL_INDEXES_MAX}"
+            "One or more parameter values were invalid: {name} count exceeds the per-table limit of {max}"
         )));
+    }
+    if kind == IndexKind::Vector && table.definition.billing == BillingMode::Provisioned {
+        return Err(Outcome::invalid(VECTORS_ON_DEMAND));
+    }
+    let shared = table.definition.indexes.iter().chain(std::iter::once(index));
+    if let Some(refused) = different_dimensions(shared) {
+        return Err(Outcome::invalid(refused));
     }
     let mut index = IndexRecord { status: IndexStatus::Creating, backfilling: Some(false), ..index.clone() };
     place_index(catalog, draft, table.seed, &mut index);
@@ -76,11 +108,11 @@ fn create(
     Ok(())
 }
 
-fn delete(table: &mut TableRecord, name: &str) -> Result<(), Outcome> {
+fn delete(table: &mut TableRecord, kind: IndexKind, name: &str) -> Result<(), Outcome> {
     let others = table.definition.indexes.iter().filter(|index| index.schema.name != name);
     let another = others.clone().any(|index| index.status != IndexStatus::Active);
-    let Some(index) = global(table, name) else {
-        let text = format!("Global Secondary Index does not exist, but tried to delete: {name}");
+    let Some(index) = find(table, kind, name) else {
+        let text = format!("{} does not exist, but tried to delete: {name}", named(kind));
         return Err(Outcome::invalid(text));
     };
     if another {
@@ -98,19 +130,46 @@ fn update(
     on_demand_maximum: Option<Units>,
     warm: Option<Units>,
 ) -> Result<(), Outcome> {
-    let Some(index) = global(table, name) else {
+    let Some(index) = find(table, IndexKind::Global, name) else {
         let text = format!("Global Secondary Index does not exist, but tried to update: {name}");
         return Err(Outcome::invalid(text));
     };
     index.throughput = throughput.unwrap_or(index.throughput);
-    index.on_demand_maximum = on_demand_maximum.or(index.on_demand_maximum);
+    if let Some(maximum) = on_demand_maximum {
+        // -1 and -1 is none.
+        index.on_demand_maximum = (maximum.read >= 0 || maximum.write >= 0).then_some(maximum);
+    }
     index.warm = warm.or(index.warm);
     Ok(())
 }
 
-fn global<'t>(table: &'t mut TableRecord, name: &str) -> Option<&'t mut IndexRecord> {
+fn find<'t>(table: &'t mut TableRecord, kind: IndexKind, name: &str) -> Option<&'t mut IndexRecord> {
     let mut indexes = table.definition.indexes.iter_mut();
-    indexes.find(|index| index.schema.name == name && !index.schema.is_local())
+    indexes.find(|index| index.schema.name == name && index.schema.kind() == kind)
+}
+
+/// A kind in the words of messages.
+fn named(kind: IndexKind) -> &'static str {
+    match kind {
+        IndexKind::Local => "Local Secondary Index",
+        IndexKind::Global => "Global Secondary Index",
+        IndexKind::Vector => "Vector Index",
+    }
+}
+
+/// What is said where two vector indexes of one attribute have vectors of different lengths (contract 3.1).
+pub(crate) fn different_dimensions<'i>(
+    indexes: impl Iterator<Item = &'i IndexRecord> + Clone,
+) -> Option<String> {
+    let vectors = indexes.filter_map(|index| index.schema.vector.as_ref());
+    let differ = |one: &VectorSchema| {
+        vectors.clone().any(|other| other.attribute == one.attribute && other.dimensions != one.dimensions)
+    };
+    let one = vectors.clone().find(|one| differ(one))?;
+    Some(format!(
+        "One or more parameter values were invalid: Vector indexes of the attribute {} must have the same Dimensions",
+        one.attribute
+    ))
 }
 
 /// What becomes of indexes when every span has applied the table's descriptor.

@@ -27,7 +27,7 @@ mod tests;
 pub use apply::{Outcome, apply};
 pub use command::{
     CatalogCommand, CatalogReply, ClusterRecord, IndexChange, NodeRecord, NodeState, Refusal, ReplicaPlace,
-    ShardRecord,
+    ShardRecord, TableSettings,
 };
 pub use table::{
     BillingMode, IndexRecord, IndexStatus, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus,

@@ -206,6 +206,7 @@ impl TableRecord {
             seed: self.seed,
             indexes: self.live_indexes().map(|index| index.schema.clone()).collect(),
             index_of: None,
+            vector: None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use trilith_values::{SchemaVersion, TableId};
 
 use super::apply::{Draft, Outcome};
-use super::command::CatalogReply;
+use super::command::{CatalogReply, TableSettings};
 use super::indexes;
 use super::table::{
     BillingMode, IndexRecord, IndexStatus, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus,
@@ -16,7 +16,7 @@ use super::table::{
 };
 use super::view::{Catalog, Change};
 use crate::limits::{TAG_BYTES_MAX, TAGS_MAX};
-use crate::schema::{HashInterval, IndexScope};
+use crate::schema::{HashInterval, IndexKind, IndexScope};
 use crate::time::Stamp;
 
 /// Tables of an account (contract 15).
@@ -164,23 +164,13 @@ pub(super) fn gone(catalog: &Catalog, table: TableId) -> Outcome {
     }
 }
 
-/// What UpdateTable asks for; `None` leaves a setting as it is.
-pub(super) struct Alteration {
-    pub(super) billing: Option<BillingMode>,
-    pub(super) throughput: Option<Units>,
-    pub(super) on_demand_maximum: Option<Units>,
-    pub(super) warm: Option<Units>,
-    pub(super) class: Option<TableClass>,
-    pub(super) deletion_protection: Option<bool>,
-}
-
 /// Changes an Active table's settings: it becomes Updating. Nothing of what can be changed so far is part of the
 /// descriptor that the shards have, so its version stays and no write is bound again.
 pub(super) fn alter(
     catalog: &Catalog,
     account: u64,
     name: &str,
-    alteration: &Alteration,
+    settings: &TableSettings,
     stamp: Stamp,
 ) -> Outcome {
     let Some(table) = catalog.table_named(account, name) else {
@@ -190,25 +180,50 @@ pub(super) fn alter(
         return busy(table);
     }
     let mut next = table.clone();
-    let altered = alter_billing(&mut next, alteration, stamp)
-        .and_then(|()| alter_maximum(&mut next, alteration))
-        .and_then(|()| alter_warm(&mut next, alteration))
-        .and_then(|()| alter_class(&mut next, alteration, stamp));
+    let altered = set(&mut next, settings, stamp).and_then(|()| check_index_units(&next));
     if let Err(refused) = altered {
         return refused;
-    }
-    if let Some(protection) = alteration.deletion_protection {
-        next.definition.deletion_protection = protection;
     }
     next.status = TableStatus::Updating;
     store(Draft::of(catalog), next)
 }
 
+/// Changes settings of a table. Its indexes must be checked afterwards ([`check_index_units`]), when what the request says
+/// of them was done too.
+pub(super) fn set(table: &mut TableRecord, settings: &TableSettings, stamp: Stamp) -> Result<(), Outcome> {
+    alter_billing(table, settings, stamp)?;
+    alter_maximum(table, settings)?;
+    alter_warm(table, settings)?;
+    alter_class(table, settings, stamp)?;
+    if let Some(protection) = settings.deletion_protection {
+        table.definition.deletion_protection = protection;
+    }
+    Ok(())
+}
+
+/// With provisioned units every global index has some of its own. The text is one that the service gave to UpdateTable
+/// (aws-amplify/amplify-cli, issue 1714).
+pub(super) fn check_index_units(table: &TableRecord) -> Result<(), Outcome> {
+    let none = |index: &&IndexRecord| {
+        index.schema.kind() == IndexKind::Global && index.throughput == Units::default()
+    };
+    match table.live_indexes().find(none) {
+        Some(index) if table.definition.billing == BillingMode::Provisioned => {
+            Err(Outcome::invalid(format!(
+                "One or more parameter values were invalid: Both ReadCapacityUnits and WriteCapacityUnits must be \
+                 specified for index: {}",
+                index.schema.name
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Billing mode and provisioned units, which depend on each other.
-fn alter_billing(table: &mut TableRecord, alteration: &Alteration, stamp: Stamp) -> Result<(), Outcome> {
+fn alter_billing(table: &mut TableRecord, settings: &TableSettings, stamp: Stamp) -> Result<(), Outcome> {
     let before = table.definition.billing;
-    let after = alteration.billing.unwrap_or(before);
-    match (before, after, alteration.throughput) {
+    let after = settings.billing.unwrap_or(before);
+    match (before, after, settings.throughput) {
         (_, BillingMode::PayPerRequest, Some(_)) => Err(Outcome::invalid(
             "ProvisionedThroughput cannot be specified when BillingMode is PAY_PER_REQUEST",
         )),
@@ -219,27 +234,20 @@ fn alter_billing(table: &mut TableRecord, alteration: &Alteration, stamp: Stamp)
             "One or more parameter values were invalid: ReadCapacityUnits and WriteCapacityUnits must both be \
              specified when BillingMode is PROVISIONED",
         )),
+        (BillingMode::PayPerRequest, BillingMode::Provisioned, Some(_)) if has_vectors(table) => {
+            Err(Outcome::invalid(indexes::VECTORS_ON_DEMAND))
+        }
         (BillingMode::PayPerRequest, BillingMode::Provisioned, Some(units)) => {
             table.definition.billing = BillingMode::Provisioned;
             table.definition.throughput = units;
-            // What the request says of indexes comes after it; they begin with the table's units.
-            set_index_units(table, units);
-            // Only an on-demand table has maxima.
+            // Only an on-demand table has maxima, and so have its indexes.
             table.definition.on_demand_maximum = None;
+            table.definition.indexes.iter_mut().for_each(|index| index.on_demand_maximum = None);
             Ok(())
         }
         (BillingMode::Provisioned, BillingMode::Provisioned, Some(units)) => {
-            change_units(table, units, alteration.asks_for_units_alone(), stamp)
+            change_units(table, units, settings.is_units_alone(), stamp)
         }
-    }
-}
-
-impl Alteration {
-    fn asks_for_units_alone(&self) -> bool {
-        self.on_demand_maximum.is_none()
-            && self.warm.is_none()
-            && self.class.is_none()
-            && self.deletion_protection.is_none()
     }
 }
 
@@ -254,14 +262,12 @@ fn go_on_demand(table: &mut TableRecord, stamp: Stamp) -> Result<(), Outcome> {
     table.on_demand_since = Some(stamp);
     table.definition.billing = BillingMode::PayPerRequest;
     table.definition.throughput = Units::default();
-    set_index_units(table, Units::default());
+    table.definition.indexes.iter_mut().for_each(|index| index.throughput = Units::default());
     Ok(())
 }
 
-fn set_index_units(table: &mut TableRecord, units: Units) {
-    for index in table.definition.indexes.iter_mut().filter(|index| !index.schema.is_local()) {
-        index.throughput = units;
-    }
+fn has_vectors(table: &TableRecord) -> bool {
+    table.definition.indexes.iter().any(|index| index.schema.kind() == IndexKind::Vector)
 }
 
 /// New provisioned units. One change may raise one side and lower the other, and then counts as both.
@@ -322,8 +328,8 @@ fn decreases_left(decreases: &[Stamp], now: Stamp) -> u64 {
 }
 
 /// On-demand maxima: -1 is none.
-fn alter_maximum(table: &mut TableRecord, alteration: &Alteration) -> Result<(), Outcome> {
-    let Some(maximum) = alteration.on_demand_maximum else {
+fn alter_maximum(table: &mut TableRecord, settings: &TableSettings) -> Result<(), Outcome> {
+    let Some(maximum) = settings.on_demand_maximum else {
         return Ok(());
     };
     if table.definition.billing == BillingMode::Provisioned {
@@ -338,8 +344,8 @@ fn alter_maximum(table: &mut TableRecord, alteration: &Alteration) -> Result<(),
 }
 
 /// Warm throughput only ever rises (contract 5.4).
-fn alter_warm(table: &mut TableRecord, alteration: &Alteration) -> Result<(), Outcome> {
-    let Some(warm) = alteration.warm else {
+fn alter_warm(table: &mut TableRecord, settings: &TableSettings) -> Result<(), Outcome> {
+    let Some(warm) = settings.warm else {
         return Ok(());
     };
     if table.definition.warm.is_some_and(|held| warm.read < held.read || warm.write < held.write) {
@@ -351,8 +357,8 @@ fn alter_warm(table: &mut TableRecord, alteration: &Alteration) -> Result<(), Ou
     Ok(())
 }
 
-fn alter_class(table: &mut TableRecord, alteration: &Alteration, stamp: Stamp) -> Result<(), Outcome> {
-    let Some(class) = alteration.class else {
+fn alter_class(table: &mut TableRecord, settings: &TableSettings, stamp: Stamp) -> Result<(), Outcome> {
+    let Some(class) = settings.class else {
         return Ok(());
     };
     if table.definition.class.unwrap_or(TableClass::Standard) == class {

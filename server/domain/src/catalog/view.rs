@@ -9,9 +9,8 @@ use trilith_values::{NodeId, ShardId, TableId};
 use super::command::{ClusterRecord, NodeRecord, ShardRecord};
 use super::table::{IndexRecord, TableRecord};
 use crate::codec;
-use crate::keyspace::{CATALOG_SHARD, Family, Key, Prefix};
-use crate::machine::scan_rows;
-use crate::read::{View, ViewError};
+use crate::keyspace::{CATALOG_SHARD, Key, Prefix};
+use crate::read::{View, ViewError, get_row, scan_rows};
 
 /// The catalog's version and its id sequences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -76,11 +75,11 @@ impl Catalog {
         if let Some(counters) = get_row(view, &Key::Counters)? {
             catalog.put(Change::Counters(counters));
         }
-        scan_rows(view, &Prefix::Tables, |_, table| catalog.put(Change::Table(table)))?;
-        scan_rows(view, &Prefix::Nodes, |_, node| catalog.put(Change::Node(node)))?;
-        scan_rows(view, &Prefix::Shards, |_, shard| catalog.put(Change::Shard(shard)))?;
-        scan_rows(view, &Prefix::Joins, |key, node| {
-            if let Ok(Key::Join(token)) = Key::decode(Family::Meta, key) {
+        scan_rows(view, &Prefix::Tables, u32::MAX, |_, table| catalog.put(Change::Table(table)))?;
+        scan_rows(view, &Prefix::Nodes, u32::MAX, |_, node| catalog.put(Change::Node(node)))?;
+        scan_rows(view, &Prefix::Shards, u32::MAX, |_, shard| catalog.put(Change::Shard(shard)))?;
+        scan_rows(view, &Prefix::Joins, u32::MAX, |key, node| {
+            if let Key::Join(token) = key {
                 catalog.put(Change::Join(token, node));
             }
         })?;
@@ -248,11 +247,4 @@ impl Catalog {
             }
         }
     }
-}
-
-fn get_row<T: BorshDeserialize>(view: &dyn View, key: &Key) -> Result<Option<T>, ViewError> {
-    let (family, bytes) = (key.family(), key.encode());
-    let sealed = view.get(family, &bytes)?;
-    let row = sealed.map(|sealed| codec::open_row(&sealed)).transpose();
-    Ok(row.map_err(|damage| damage.at(family, &bytes))?)
 }

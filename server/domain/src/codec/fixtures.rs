@@ -16,8 +16,8 @@ use trilith_values::{
 
 use crate::catalog::{
     BillingMode, Catalog, CatalogCommand, CatalogReply, ClusterRecord, Counters, NodeRecord, NodeState,
-    Refusal, ReplicaPlace, ShardRecord, SpanPlace, TableClass, TableDefinition, TableRecord, TableStatus,
-    Units,
+    Refusal, ReplicaPlace, ShardRecord, SpanPlace, TableClass, TableDefinition, TableRecord, TableSettings,
+    TableStatus, Units,
 };
 use crate::codec;
 use crate::explain::hex;
@@ -27,13 +27,16 @@ use crate::machine::ledger::{
     AgingRow, Decision, LedgerCommand, LedgerReply, LedgerRow, Token, TokenRow, TokenState,
 };
 use crate::machine::{
-    Action, Batch, Command, CommandBody, Finish, IntentRow, MachineRow, PartVerdict, PoisonRow, Prepare,
-    PreparedRow, Reply, ReplyBody, ReturnValues, Sizes, TransactWrite, Write, Written,
+    Action, Batch, CollectionSize, Command, CommandBody, Finish, IndexCharge, IntentRow, MachineRow,
+    PartVerdict, PoisonRow, Prepare, PreparedRow, Reply, ReplyBody, ReturnValues, TransactWrite, Write,
+    Written, WrittenIndexed,
 };
 use crate::read::{GetPlan, GotAt, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan, TransactionsPage};
-use crate::schema::{HashInterval, Span, TableSchema};
+use crate::schema::{HashInterval, IndexKind, Span, TableSchema};
 use crate::testing::{condition, item, key, n, projection, s, schema, update};
 use crate::time::Stamp;
+
+mod indexes;
 
 const VERSION: &str = "0.1.0";
 
@@ -198,6 +201,17 @@ fn write(action: Action) -> Write {
     }
 }
 
+fn settings() -> TableSettings {
+    TableSettings {
+        billing: Some(BillingMode::PayPerRequest),
+        throughput: Some(Units { read: 1, write: 2 }),
+        on_demand_maximum: None,
+        warm: None,
+        class: Some(TableClass::Standard),
+        deletion_protection: Some(false),
+    }
+}
+
 fn catalog_commands() -> Vec<CatalogCommand> {
     let name = || "orders".to_owned();
     vec![
@@ -213,16 +227,7 @@ fn catalog_commands() -> Vec<CatalogCommand> {
         CatalogCommand::TableReady { table: TableId(7) },
         CatalogCommand::DeleteTable { account: 42, name: name() },
         CatalogCommand::TableGone { table: TableId(7) },
-        CatalogCommand::AlterTable {
-            account: 42,
-            name: name(),
-            billing: Some(BillingMode::PayPerRequest),
-            throughput: Some(Units { read: 1, write: 2 }),
-            on_demand_maximum: None,
-            warm: None,
-            class: Some(TableClass::Standard),
-            deletion_protection: Some(false),
-        },
+        CatalogCommand::AlterTable { account: 42, name: name(), settings: settings() },
         CatalogCommand::Tag { table: TableId(7), tags: table().tags },
         CatalogCommand::Untag { table: TableId(7), keys: vec!["team".to_owned()] },
         CatalogCommand::AddNode {
@@ -303,9 +308,13 @@ fn transactions() {
     let commands = (1..).zip(bodies).map(|(id, body)| Command { id: CommandId(id), body }).collect();
     check_message("batch-transactions", &Batch { leader_stamp: Stamp(1_000_000), commands });
 
-    let around = Sizes { old: 3, new: 63 };
+    let fine = WrittenIndexed {
+        written: Written { attributes: None, old_size: 3, new_size: 63 },
+        charges: vec![IndexCharge { name: "by_v".to_owned(), kind: IndexKind::Local, units: 2 }],
+        collection: Some(CollectionSize { key: item(&[("pk", s("a"))]), bytes: 66 }),
+    };
     let verdicts = vec![
-        PartVerdict::Fine(around),
+        PartVerdict::Fine(Box::new(fine.clone())),
         PartVerdict::ConditionFailed { item: None },
         PartVerdict::ConditionFailed { item: Some(every_type()) },
         PartVerdict::Invalid("no".to_owned()),
@@ -322,9 +331,9 @@ fn transactions() {
         LedgerReply::Done,
     ];
     let bodies = [
-        ReplyBody::TransactWritten(vec![around]),
+        ReplyBody::TransactWritten(vec![fine.clone()]),
         ReplyBody::Cancelled(verdicts),
-        ReplyBody::Prepared(vec![around]),
+        ReplyBody::Prepared(vec![fine]),
         ReplyBody::Finished,
         ReplyBody::Conflict,
     ];

@@ -119,7 +119,7 @@ impl<'t> Case<'t> {
         for (key, text) in &self.lines {
             let Some(kind) = kind_of(key) else { continue };
             runs.push(match kind {
-                ExpressionKind::Condition | ExpressionKind::Filter => {
+                ExpressionKind::Condition | ExpressionKind::Filter | ExpressionKind::SearchCondition => {
                     let condition = through_bytes(placeholders.condition(kind, text)?);
                     Box::new(move |case| Ok(vec![condition.holds_for(case.item().as_ref()).to_string()]))
                 }

@@ -70,6 +70,8 @@ pub enum ExpressionKind {
     Update,
     /// Picks a partition and a run of sort keys.
     KeyCondition,
+    /// Keeps or drops a vector that a search meets.
+    SearchCondition,
 }
 
 impl fmt::Display for ExpressionKind {
@@ -80,6 +82,7 @@ impl fmt::Display for ExpressionKind {
             Self::Projection => "ProjectionExpression",
             Self::Update => "UpdateExpression",
             Self::KeyCondition => "KeyConditionExpression",
+            Self::SearchCondition => "SearchConditionExpression",
         })
     }
 }

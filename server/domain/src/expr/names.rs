@@ -82,7 +82,7 @@ impl<'r> Placeholders<'r> {
         OpError::validation(format!("{VALUES} contains invalid value: {reason} for key {key}"))
     }
 
-    /// Reads a condition. `kind` is `Condition` or `Filter`: which parameter messages speak of.
+    /// Reads a condition. `kind` is `Condition`, `Filter` or `SearchCondition`: which parameter messages speak of.
     pub fn condition(&mut self, kind: ExpressionKind, text: &str) -> Result<Condition, OpError> {
         parse::condition(self, kind, text)
     }

@@ -20,8 +20,8 @@ use crate::capacity;
 use crate::codec::{self, CorruptValue};
 use crate::item::{ItemHeader, ItemKey, seal_item};
 use crate::keyspace::{Family, collection_key};
-use crate::limits::{COLLECTION_BYTES_MAX, ITEM_SIZE_MAX};
-use crate::schema::{IndexEntry, IndexSchema, Span};
+use crate::limits::ITEM_SIZE_MAX;
+use crate::schema::{IndexEntry, IndexKind, IndexSchema, Span};
 use crate::time::Stamp;
 
 /// What the indexes do with the change of an item.
@@ -86,7 +86,7 @@ pub(super) fn upkeep(
         upkeep.entry(index, span.schema.table, gone, come, stamp, &mut owed);
     }
     if !owed.is_empty() {
-        if open && state.outbox().is_full() {
+        if open && state.outbox().is_full(state.limits()) {
             return Ok(Err(ReplyBody::Overloaded));
         }
         upkeep.changes.push(Change::Owe(owed));
@@ -98,7 +98,7 @@ pub(super) fn upkeep(
         let (_, row) = reads(span.schema.table, key);
         let held = collection_bytes(working, &row)?;
         let bytes = (held + after).saturating_sub(before);
-        if open && after > before && bytes > COLLECTION_BYTES_MAX {
+        if open && after > before && bytes > state.limits().collection_bytes {
             return Ok(Err(ReplyBody::CollectionFull));
         }
         if after != before {
@@ -161,15 +161,18 @@ impl Upkeep {
         }
     }
 
-    /// The write ladder (contract 5.1): one write where an entry comes, goes or changes in place, two where it moves.
+    /// The write ladder (contract 5.1): one write where an entry comes, goes or changes in place, two where it moves. A
+    /// vector index is charged the bytes of these writes, each 1 KB at the least.
     fn charge(&mut self, index: &IndexSchema, gone: Option<&IndexEntry>, come: Option<&IndexEntry>) {
         let size = |entry: Option<&IndexEntry>| entry.map_or(0, |entry| item_size(&entry.item) as u64);
         let moved = gone.zip(come).is_some_and(|(gone, come)| gone.key != come.key);
-        let units = if moved {
-            capacity::write_blocks(size(gone), 0) + capacity::write_blocks(0, size(come))
-        } else {
-            capacity::write_blocks(size(gone), size(come))
+        let kind = index.kind();
+        let write = match kind {
+            IndexKind::Vector => capacity::vector_write_bytes,
+            IndexKind::Local | IndexKind::Global => capacity::write_blocks,
         };
-        self.charges.push(IndexCharge { name: index.name.clone(), local: index.is_local(), units });
+        let units =
+            if moved { write(size(gone), 0) + write(0, size(come)) } else { write(size(gone), size(come)) };
+        self.charges.push(IndexCharge { name: index.name.clone(), kind, units });
     }
 }

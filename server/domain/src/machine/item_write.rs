@@ -42,16 +42,13 @@ pub(super) fn write(
         Err(refusal) => return Ok(Outcome::reply(refusal)),
     };
     let mut changes = changes(state, vec![evaluated.change(stamp)]);
-    let upkeep = std::mem::take(&mut evaluated.upkeep);
-    changes.extend(upkeep.changes);
-    let (old_size, new_size) = (evaluated.old_size.unwrap_or(0), evaluated.new_size);
-    let attributes = evaluated.image(write.returns);
-    let written = Written { attributes, old_size, new_size };
+    changes.append(&mut evaluated.upkeep.changes);
+    let mut indexed = evaluated.written();
+    indexed.written.attributes = evaluated.image(write.returns);
     let body = if state.spans.get(&write.table).is_none_or(|span| span.schema.indexes.is_empty()) {
-        ReplyBody::Written(written)
+        ReplyBody::Written(indexed.written)
     } else {
-        let (charges, collection) = (upkeep.charges, upkeep.collection);
-        ReplyBody::WrittenIndexed(Box::new(WrittenIndexed { written, charges, collection }))
+        ReplyBody::WrittenIndexed(Box::new(indexed))
     };
     Ok(Outcome { body, changes })
 }
@@ -63,10 +60,10 @@ pub(super) struct Evaluated<'w> {
     /// The item before as a tree, where something looked at it.
     old: Option<Item>,
     /// Its size in bytes; `None` where there is none.
-    pub(super) old_size: Option<u64>,
+    old_size: Option<u64>,
     next: Next<'w>,
     /// Size of the item after, bytes; 0 where there is none.
-    pub(super) new_size: u64,
+    new_size: u64,
     /// A check changes nothing, whatever there is.
     checks: bool,
     /// What the table's indexes do with it.
@@ -145,6 +142,16 @@ impl Evaluated<'_> {
     /// Whether there is anything to change.
     pub(super) fn changes(&self) -> bool {
         !self.checks && (self.old_size.is_some() || self.next.item.is_some())
+    }
+
+    /// What is answered, without an image. What its indexes are charged is taken out.
+    pub(super) fn written(&mut self) -> WrittenIndexed {
+        let (old_size, new_size) = (self.old_size.unwrap_or(0), self.new_size);
+        WrittenIndexed {
+            written: Written { attributes: None, old_size, new_size },
+            charges: std::mem::take(&mut self.upkeep.charges),
+            collection: self.upkeep.collection.take(),
+        }
     }
 
     /// The item after; `None` where there is none.

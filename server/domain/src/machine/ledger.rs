@@ -79,7 +79,7 @@ pub enum LedgerCommand {
         until: Stamp,
         /// The token that was claimed for it.
         token: Option<Token>,
-        /// Sizes of the items after it, bytes: what is charged when the request comes again.
+        /// Sizes of the larger images around each write, bytes: what is charged when the request comes again.
         sizes: Vec<u64>,
     },
     /// Asks for the decision; a transaction without one is aborted now.

@@ -75,7 +75,7 @@ impl Model {
         }
         let verdicts = replies.into_iter().map(|reply| match reply {
             ReplyBody::Written(written) => {
-                PartVerdict::Fine(Sizes { old: written.old_size, new: written.new_size })
+                PartVerdict::Fine(Box::new(WrittenIndexed { written, ..WrittenIndexed::default() }))
             }
             ReplyBody::ConditionFailed { item, .. } => PartVerdict::ConditionFailed { item },
             ReplyBody::Invalid(text) => PartVerdict::Invalid(text),
@@ -83,16 +83,16 @@ impl Model {
         });
         let verdicts: Vec<PartVerdict> = verdicts.collect();
         let fine = |verdict: &PartVerdict| match verdict {
-            PartVerdict::Fine(sizes) => Some(*sizes),
+            PartVerdict::Fine(written) => Some(WrittenIndexed::clone(written)),
             PartVerdict::ConditionFailed { .. }
             | PartVerdict::Invalid(_)
             | PartVerdict::Conflict
             | PartVerdict::CollectionFull => None,
         };
         match verdicts.iter().map(fine).collect::<Option<Vec<_>>>() {
-            Some(sizes) => {
+            Some(written) => {
                 *self = after;
-                ReplyBody::TransactWritten(sizes)
+                ReplyBody::TransactWritten(written)
             }
             None => ReplyBody::Cancelled(verdicts),
         }

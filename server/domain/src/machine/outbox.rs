@@ -19,18 +19,13 @@ use trilith_values::{ShardId, TableId};
 use super::change::{Change, Outcome};
 use super::index::sealed_entry;
 use super::reply::ReplyBody;
-use super::state::ShardState;
+use super::state::{Limits, ShardState};
 use super::working::Working;
 use crate::codec::{self, CorruptValue};
 use crate::item::{ItemKey, StoredItem};
 use crate::keyspace::{Family, item_key, place_of_row};
 use crate::schema::Span;
 use crate::time::Stamp;
-
-/// Rows that a shard may owe before it refuses writes that owe more.
-pub const OUTBOX_ROWS_MAX: u64 = 200_000;
-/// Bytes that a shard may owe before it refuses writes that owe more.
-pub const OUTBOX_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// One entry of a global index that changes: its row's key, and the row or nothing.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -61,8 +56,8 @@ impl Outbox {
     }
 
     /// Whether a write that would owe more has to wait.
-    pub fn is_full(&self) -> bool {
-        self.rows >= OUTBOX_ROWS_MAX || self.bytes >= OUTBOX_BYTES_MAX
+    pub fn is_full(&self, limits: &Limits) -> bool {
+        self.rows >= limits.outbox_rows || self.bytes >= limits.outbox_bytes
     }
 }
 
@@ -179,7 +174,7 @@ pub(super) fn backfill(
     let Some(index) = span.schema.indexes.iter().find(|index| index.id == backfill.index) else {
         return Ok(Outcome::reply(ReplyBody::NotMine));
     };
-    if state.outbox().is_full() {
+    if state.outbox().is_full(state.limits()) {
         return Ok(Outcome::reply(ReplyBody::Overloaded));
     }
     let mut owed = Vec::new();

@@ -6,6 +6,7 @@ use trilith_values::{Item, SchemaVersion};
 use super::ledger::LedgerReply;
 use crate::catalog::CatalogReply;
 use crate::codec::items;
+use crate::schema::IndexKind;
 use crate::time::Stamp;
 
 /// The answer to one command, with the stamp it was applied under.
@@ -53,12 +54,12 @@ pub enum ReplyBody {
     CollectionFull,
     /// The shard owes its indexes too much to take on more. Nothing changed; it may be sent again a little later.
     Overloaded,
-    /// All writes of the transaction happened: their sizes, in order.
-    TransactWritten(Vec<Sizes>),
+    /// All writes of the transaction happened: each, in order, without an image.
+    TransactWritten(Vec<WrittenIndexed>),
     /// At least one write of the transaction could not happen, so none did: the verdict of each, in order.
     Cancelled(Vec<PartVerdict>),
-    /// The part of a transaction is prepared: the sizes around each write, in order.
-    Prepared(Vec<Sizes>),
+    /// The part of a transaction is prepared: each write, in order, as if it had happened.
+    Prepared(Vec<WrittenIndexed>),
     /// The part of a transaction is at its end (or was before).
     Finished,
     /// The item is locked by a transaction. Nothing changed.
@@ -67,7 +68,7 @@ pub enum ReplyBody {
     Ledger(LedgerReply),
 }
 
-/// A write that happened in a table with indexes.
+/// A write that happened, with what the table's indexes had to do.
 #[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
 pub struct WrittenIndexed {
     /// The write itself.
@@ -76,6 +77,13 @@ pub struct WrittenIndexed {
     pub charges: Vec<IndexCharge>,
     /// The item collection afterwards; `None` in a table without local indexes.
     pub collection: Option<CollectionSize>,
+}
+
+impl WrittenIndexed {
+    /// Size of the larger of both images, bytes: what the table is charged by.
+    pub fn larger(&self) -> u64 {
+        self.written.old_size.max(self.written.new_size)
+    }
 }
 
 /// How large an item collection is.
@@ -93,9 +101,9 @@ pub struct CollectionSize {
 pub struct IndexCharge {
     /// The index's name.
     pub name: String,
-    /// Whether it is a local index.
-    pub local: bool,
-    /// Write units.
+    /// Its kind.
+    pub kind: IndexKind,
+    /// Write units; of a vector index, bytes.
     pub units: u64,
 }
 
@@ -111,20 +119,11 @@ pub struct Written {
     pub new_size: u64,
 }
 
-/// Sizes of one item around a write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Sizes {
-    /// Before, bytes; 0 where there was none.
-    pub old: u64,
-    /// After, bytes; 0 where there is none.
-    pub new: u64,
-}
-
 /// What was found of one write of a transaction, while none of them has happened.
 #[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
 pub enum PartVerdict {
     /// It could have happened.
-    Fine(Sizes),
+    Fine(Box<WrittenIndexed>),
     /// Its condition is false.
     ConditionFailed {
         /// The item, where the write asked for it and it exists.

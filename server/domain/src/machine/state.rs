@@ -1,7 +1,6 @@
 //! What a shard keeps in memory: the little that applies and reads need at every step.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
@@ -13,7 +12,8 @@ use super::outbox::Outbox;
 use crate::catalog::Catalog;
 use crate::codec::{self, Damage};
 use crate::keyspace::{CATALOG_SHARD, Family, Key, Prefix};
-use crate::read::{Spans, View, ViewError};
+use crate::limits::COLLECTION_BYTES_MAX;
+use crate::read::{Spans, View, ViewError, get_row, scan_rows};
 use crate::schema::Span;
 use crate::time::Stamp;
 
@@ -21,11 +21,39 @@ use crate::time::Stamp;
 /// a logged command, so that replicas of mixed versions go on applying alike.
 pub const MACHINE_VERSION: u32 = 1;
 
+/// Rows that a shard may owe to global indexes before it refuses writes that owe more.
+const OUTBOX_ROWS_MAX: u64 = 200_000;
+/// Bytes that a shard may owe to global indexes before it refuses writes that owe more.
+const OUTBOX_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
+/// Bounds by which writes are refused. They are part of the rules: every replica of every shard has the same, which are
+/// the default. Only tests, which would need hours to reach those, have others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows of the outbox.
+    pub outbox_rows: u64,
+    /// Bytes of the outbox.
+    pub outbox_bytes: u64,
+    /// Bytes of one item collection, in a table with local indexes.
+    pub collection_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            outbox_rows: OUTBOX_ROWS_MAX,
+            outbox_bytes: OUTBOX_BYTES_MAX,
+            collection_bytes: COLLECTION_BYTES_MAX,
+        }
+    }
+}
+
 /// The state of a shard besides its items. Changed by [`apply`](super::apply()) alone, and stored with the effects of
 /// the same batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShardState {
     shard: ShardId,
+    limits: Limits,
     pub(super) row: MachineRow,
     pub(super) spans: BTreeMap<TableId, Span>,
     /// Empty in every shard but the catalog's own.
@@ -72,6 +100,7 @@ impl ShardState {
             MachineRow { machine_version: MACHINE_VERSION, last_stamp: Stamp::ZERO, poisoned: 0, hash: 0 };
         Self {
             shard,
+            limits: Limits::default(),
             row,
             spans: BTreeMap::new(),
             catalog: Box::default(),
@@ -97,35 +126,33 @@ impl ShardState {
                 })
                 .map_err(|damage| damage.at(Family::Meta, &key))?;
         }
-        scan_rows(view, &Prefix::Spans(shard), |_, span: Span| {
+        scan_rows(view, &Prefix::Spans(shard), u32::MAX, |_, span: Span| {
             state.spans.insert(span.schema.table, span);
         })?;
-        let key = Key::Outbox(shard).encode();
-        if let Some(sealed) = view.get(Family::Meta, &key)? {
-            state.outbox = codec::open_row(&sealed).map_err(|damage| damage.at(Family::Meta, &key))?;
+        if let Some(outbox) = get_row(view, &Key::Outbox(shard))? {
+            state.outbox = outbox;
         }
-        let mut prepared = Vec::new();
-        scan_rows(view, &Prefix::Prepared(shard), |key, row: PreparedRow| {
-            prepared.push((key.to_vec(), row))
+        scan_rows(view, &Prefix::Prepared(shard), u32::MAX, |key, row: PreparedRow| match key {
+            Key::Prepared(_, transaction) => drop(state.set_prepared(transaction, Some(&row))),
+            _ => unreachable!("the prefix is that of prepared transactions"),
         })?;
-        for (key, row) in prepared {
-            match Key::decode(Family::Meta, &key) {
-                Ok(Key::Prepared(_, transaction)) => drop(state.set_prepared(transaction, Some(&row))),
-                _ => {
-                    return Err(Damage::Content("no transaction's key".to_owned())
-                        .at(Family::Meta, &key)
-                        .into());
-                }
-            }
-        }
-        let key = Key::LastRemoval(shard).encode();
-        if let Some(sealed) = view.get(Family::Meta, &key)? {
-            state.last_removal = codec::open_row(&sealed).map_err(|damage| damage.at(Family::Meta, &key))?;
+        if let Some(stamp) = get_row(view, &Key::LastRemoval(shard))? {
+            state.last_removal = stamp;
         }
         if shard == CATALOG_SHARD {
             *state.catalog = Catalog::load(view)?;
         }
         Ok(state)
+    }
+
+    /// The state under other limits, for tests.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The bounds by which it refuses writes.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Which shard it is.
@@ -187,25 +214,4 @@ impl Spans for ShardState {
     fn span(&self, table: TableId) -> Result<Option<Span>, ViewError> {
         Ok(self.spans.get(&table).cloned())
     }
-}
-
-/// Reads all rows under a prefix of the Meta family.
-pub(crate) fn scan_rows<T: BorshDeserialize>(
-    view: &dyn View,
-    prefix: &Prefix,
-    mut each: impl FnMut(&[u8], T),
-) -> Result<(), ViewError> {
-    let (start, end) = prefix.range();
-    let mut fault = None;
-    view.scan(Family::Meta, &start, &end, false, &mut |key, sealed| match codec::open_row(sealed) {
-        Ok(row) => {
-            each(key, row);
-            ControlFlow::Continue(())
-        }
-        Err(damage) => {
-            fault = Some(damage.at(Family::Meta, key));
-            ControlFlow::Break(())
-        }
-    })?;
-    fault.map_or(Ok(()), |fault| Err(fault.into()))
 }

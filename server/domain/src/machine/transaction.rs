@@ -21,7 +21,7 @@ use super::command::{Finish, Prepare, TransactWrite, Write};
 use super::index::{self, Stage};
 use super::item_write::{self, Evaluated, ItemChange};
 use super::ledger::{self, TokenState};
-use super::reply::{PartVerdict, ReplyBody, Sizes};
+use super::reply::{PartVerdict, ReplyBody, WrittenIndexed};
 use super::state::ShardState;
 use super::working::Working;
 use crate::codec::{self, CorruptValue, items};
@@ -74,14 +74,14 @@ pub(super) fn write_all(
         Ok(parts) => parts,
         Err(refusal) => return Ok(Outcome::reply(refusal)),
     };
-    let sizes: Vec<Sizes> = parts.iter().map(sizes).collect();
+    let written: Vec<WrittenIndexed> = parts.iter_mut().map(Evaluated::written).collect();
     let mut changes = item_write::changes(state, parts.iter().map(|part| part.change(stamp)).collect());
     changes.extend(parts.iter_mut().flat_map(|part| std::mem::take(&mut part.upkeep.changes)));
     if let Some(token) = &transaction.token {
-        let done = TokenState::Done(sizes.iter().map(|sizes| sizes.new).collect());
+        let done = TokenState::Done(written.iter().map(WrittenIndexed::larger).collect());
         changes.extend(ledger::token_is(state.shard(), token, done, stamp));
     }
-    Ok(Outcome { body: ReplyBody::TransactWritten(sizes), changes })
+    Ok(Outcome { body: ReplyBody::TransactWritten(written), changes })
 }
 
 /// Evaluates all writes and locks their items, or does nothing.
@@ -95,11 +95,11 @@ pub(super) fn prepare(
     stamp: Stamp,
 ) -> Result<Outcome, CorruptValue> {
     assert!(!state.prepared.contains_key(&prepare.transaction), "a part is prepared once");
-    let parts = match evaluate(state, working, &prepare.writes, stamp)? {
+    let mut parts = match evaluate(state, working, &prepare.writes, stamp)? {
         Ok(parts) => parts,
         Err(refusal) => return Ok(Outcome::reply(refusal)),
     };
-    let sizes = parts.iter().map(sizes).collect();
+    let written = parts.iter_mut().map(Evaluated::written).collect();
     let mut changes = Vec::with_capacity(parts.len() + 1);
     for (write, part) in prepare.writes.iter().zip(parts) {
         let key = item_key(write.table, &write.key);
@@ -110,7 +110,7 @@ pub(super) fn prepare(
     let keys = prepare.writes.iter().map(|write| (write.table, write.key.clone())).collect();
     let row = PreparedRow { ledger: prepare.ledger, since: stamp, keys };
     changes.push(Change::Prepared(prepare.transaction, Some(Box::new(row))));
-    Ok(Outcome { body: ReplyBody::Prepared(sizes), changes })
+    Ok(Outcome { body: ReplyBody::Prepared(written), changes })
 }
 
 /// Makes the intents of a prepared transaction real, or drops them. One that is not prepared here is finished.
@@ -198,13 +198,9 @@ fn evaluate<'w>(
     Ok(Ok(parts.into_iter().flatten().collect()))
 }
 
-fn sizes(part: &Evaluated<'_>) -> Sizes {
-    Sizes { old: part.old_size.unwrap_or(0), new: part.new_size }
-}
-
 fn verdict(part: Result<Evaluated<'_>, ReplyBody>) -> PartVerdict {
     match part {
-        Ok(part) => PartVerdict::Fine(sizes(&part)),
+        Ok(mut part) => PartVerdict::Fine(Box::new(part.written())),
         Err(ReplyBody::ConditionFailed { item, .. }) => PartVerdict::ConditionFailed { item },
         Err(ReplyBody::Invalid(text)) => PartVerdict::Invalid(text),
         Err(ReplyBody::Conflict) => PartVerdict::Conflict,

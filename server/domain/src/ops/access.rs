@@ -37,6 +37,7 @@ impl Op {
             Self::DeleteItem(_) => "DeleteItem",
             Self::Query(_) => "Query",
             Self::Scan(_) => "Scan",
+            Self::SearchVectors(_) => "SearchVectors",
             Self::BatchGetItem(_) => "BatchGetItem",
             Self::BatchWriteItem(_) => "BatchWriteItem",
             Self::ExecuteStatement(_) => "ExecuteStatement",
@@ -85,6 +86,7 @@ impl Op {
             Self::DeleteItem(op) => vec![&op.table],
             Self::Query(op) => vec![&op.table],
             Self::Scan(op) => vec![&op.table],
+            Self::SearchVectors(op) => vec![&op.table],
             Self::BatchGetItem(op) => op.tables.iter().map(|part| &part.table).collect(),
             Self::BatchWriteItem(op) => op.tables.iter().map(|part| &part.table).collect(),
             Self::ExecuteStatement(op) => vec![op.table()],
@@ -164,6 +166,7 @@ impl Op {
             | Self::DeleteItem(_)
             | Self::Query(_)
             | Self::Scan(_)
+            | Self::SearchVectors(_)
             | Self::BatchGetItem(_)
             | Self::BatchWriteItem(_)
             | Self::ExecuteStatement(_)
@@ -237,6 +240,7 @@ into_op!(UpdateItem);
 into_op!(DeleteItem);
 into_op!(Query, boxed);
 into_op!(Scan);
+into_op!(SearchVectors, boxed);
 into_op!(BatchGetItem);
 into_op!(BatchWriteItem);
 into_op!(ExecuteStatement, boxed);

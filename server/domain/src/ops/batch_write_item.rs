@@ -10,7 +10,7 @@ use super::types::{
     ConsumedCapacity, HalfUnits, ItemCollectionMetrics, ReturnConsumed, ValueFault, WriteRequest,
     WriteRequestInput,
 };
-use super::write::{self, WriteOptions};
+use super::write::{self, Collections, WriteOptions};
 use super::{TableRef, keys};
 use crate::capacity;
 use crate::catalog::TableRecord;
@@ -128,10 +128,11 @@ impl BatchWriteItem {
         assert_eq!(written.len(), self.tables.len(), "one list a table");
         let mut output = BatchWriteItemOutput::default();
         let mut capacities = Vec::new();
+        let mut collections = Collections::default();
         for (part, written) in self.tables.iter().zip(written) {
             assert_eq!(written.len(), part.requests.len(), "one outcome a request");
             let mut units = HalfUnits::ZERO;
-            let (mut left, mut parts, mut collections) = (Vec::new(), Vec::new(), BTreeMap::new());
+            let (mut left, mut parts) = (Vec::new(), Vec::new());
             for (request, written) in part.requests.iter().zip(written) {
                 match written {
                     BatchWritten::Written(indexed) => {
@@ -139,22 +140,18 @@ impl BatchWriteItem {
                         units = units + capacity::write_units(written.old_size, written.new_size);
                         parts.extend(charges.into_iter().map(write::index_part));
                         if let Some(collection) = collection.filter(|_| self.metrics) {
-                            // One element a collection, as it is in the end.
-                            collections.insert(format!("{:?}", collection.key), collection);
+                            collections.add(&part.table, collection);
                         }
                     }
                     BatchWritten::Unprocessed => left.push(request.clone()),
                 }
             }
             capacities.extend(capacity::consumed_with(part.table.given(), units, parts, self.consumed));
-            if !collections.is_empty() {
-                let metrics = collections.into_values().map(write::collection_metrics).collect();
-                output.item_collection_metrics.insert(part.table.given().to_owned(), metrics);
-            }
             if !left.is_empty() {
                 output.unprocessed_items.insert(part.table.given().to_owned(), left);
             }
         }
+        output.item_collection_metrics = collections.metrics();
         output.consumed_capacity = (self.consumed != ReturnConsumed::None).then_some(capacities);
         output
     }

@@ -6,9 +6,9 @@ use super::describe_table::KEY_TYPES;
 use super::settings::{self, Capacity};
 use super::types::{
     AttributeDefinition, IndexInput, KeySchemaElement, NotBuilt, OnDemandThroughput, Tag, ThroughputInput,
-    WarmThroughputInput,
+    VectorIndexInput, WarmThroughputInput,
 };
-use super::{TableRef, indexes, tags};
+use super::{TableRef, indexes, tags, vector_indexes};
 use crate::catalog::{BillingMode, CatalogCommand, TableDefinition, Units};
 use crate::error::OpError;
 use crate::limits::KEY_ATTRIBUTE_NAME_MAX;
@@ -42,6 +42,8 @@ pub struct CreateTableInput {
     pub local_secondary_indexes: Option<Vec<IndexInput>>,
     /// `GlobalSecondaryIndexes`.
     pub global_secondary_indexes: Option<Vec<IndexInput>>,
+    /// `VectorIndexes`.
+    pub vector_indexes: Option<Vec<VectorIndexInput>>,
     /// Members that were sent and are not built.
     pub not_built: NotBuilt,
 }
@@ -68,11 +70,13 @@ impl CreateTable {
         check_key_schema_elements(&mut check, "keySchema", input.key_schema.as_deref(), 2);
         let local = input.local_secondary_indexes.as_deref();
         let global = input.global_secondary_indexes.as_deref();
+        let vectors = input.vector_indexes.as_deref();
         indexes::check_lists(&mut check, local, global);
         let billing = check.billing_mode(input.billing_mode.as_deref());
         let throughput = check.throughput(input.provisioned_throughput.as_ref());
         tags::check(&mut check, input.tags.as_deref());
         let class = check.table_class(input.table_class.as_deref());
+        vector_indexes::check_list(&mut check, vectors);
         check.finish()?;
         validate::refuse_not_built(&input.not_built)?;
 
@@ -87,9 +91,11 @@ impl CreateTable {
         let definitions = input.attribute_definitions.expect(CHECKED);
         let (hash, range) = resolve_keys(&elements, &definitions)?;
         let keys = (&hash, range.as_ref());
-        let indexes = indexes::resolve(local, global, keys, &definitions, billing)?;
         let names: Vec<&str> =
             elements.iter().filter_map(|element| element.attribute_name.as_deref()).collect();
+        let mut indexes = indexes::resolve(local, global, keys, &definitions, billing)?;
+        indexes.extend(vector_indexes::resolve(vectors, &names, &definitions, billing)?);
+        indexes::check_all(&indexes)?;
         if indexes.is_empty() {
             check_all_used(&names, &definitions)?;
         } else {

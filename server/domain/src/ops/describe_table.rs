@@ -9,12 +9,12 @@ use super::types::{
     AttributeDefinition, BillingModeSummary, KeySchemaElement, OnDemandThroughput, TableClassSummary,
     TableDescription, TableInput, ThroughputDescription, WarmThroughputDescription,
 };
-use super::{TableRef, indexes, keys};
+use super::{TableRef, indexes, keys, vector_indexes};
 use crate::arn;
 use crate::catalog::{BillingMode, TableDefinition, TableRecord, TableStatus, Units};
 use crate::error::OpError;
 use crate::limits;
-use crate::schema::KeyAttribute;
+use crate::schema::{IndexKind, KeyAttribute};
 use crate::time::Stamp;
 use crate::validate::{CHECKED, Constraints};
 
@@ -71,8 +71,9 @@ pub fn describe(
         item_count: own.items,
         table_arn: arn::table_arn(region, record.account, &record.name),
         table_id: uuid_text(record.uuid),
-        local_secondary_indexes: indexes::describe(record, true, counts, region),
-        global_secondary_indexes: indexes::describe(record, false, counts, region),
+        local_secondary_indexes: indexes::describe(record, IndexKind::Local, counts, region),
+        global_secondary_indexes: indexes::describe(record, IndexKind::Global, counts, region),
+        vector_indexes: vector_indexes::describe(record, counts, region),
         billing_mode_summary: billing(record),
         table_class_summary: definition
             .class

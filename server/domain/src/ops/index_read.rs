@@ -12,19 +12,28 @@ use crate::expr::{KeyCondition, RangeTest};
 use crate::item::ItemKey;
 use crate::keyspace;
 use crate::read::{IndexPlan, IndexRun};
-use crate::schema::{HashInterval, IndexKey, IndexProjection, IndexSchema, IndexScope, TableSchema};
+use crate::schema::{
+    HashInterval, IndexKey, IndexKind, IndexProjection, IndexSchema, IndexScope, TableSchema,
+};
 
-/// The index of this name, where it can be read so.
+/// The index of this name, where it can be read so by `operation`.
 pub(super) fn find<'r>(
     record: &'r TableRecord,
+    operation: &str,
     name: &str,
     options: &PageOptions,
 ) -> Result<&'r IndexRecord, OpError> {
     let Some(index) = record.definition.index(name) else {
         return Err(OpError::Validation(format!("The table does not have the specified index: {name}")));
     };
-    if index.schema.is_local() {
-        return Ok(index);
+    match index.schema.kind() {
+        IndexKind::Local => return Ok(index),
+        IndexKind::Global => {}
+        IndexKind::Vector => {
+            return Err(OpError::Validation(format!(
+                "{operation} operation not supported on this index type."
+            )));
+        }
     }
     if options.consistent {
         return Err(OpError::validation("Consistent reads are not supported on global secondary indexes"));

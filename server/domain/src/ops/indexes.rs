@@ -8,11 +8,11 @@ use trilith_values::TableId;
 
 use super::create_table::{check_key_schema_elements, define_in};
 use super::describe_table::{Counts, KEY_TYPES, warm_base};
-use super::settings;
 use super::types::{
     AttributeDefinition, IndexDescription, IndexInput, IndexUpdateInput, KeySchemaElement,
     OnDemandThroughput, Projection, ThroughputDescription, WarmThroughputDescription,
 };
+use super::{settings, vector_indexes};
 use crate::arn;
 use crate::catalog::indexes::ONE_AT_A_TIME;
 use crate::catalog::{
@@ -23,7 +23,7 @@ use crate::limits::{
     GLOBAL_INDEXES_MAX, INDEX_KEY_ATTRIBUTES_MAX, KEY_ATTRIBUTE_NAME_MAX, LOCAL_INDEXES_MAX,
     NON_KEY_ATTRIBUTES_MAX, NON_KEY_ATTRIBUTES_TOTAL_MAX,
 };
-use crate::schema::{IndexProjection, IndexSchema, IndexScope, KeyAttribute};
+use crate::schema::{IndexKind, IndexProjection, IndexSchema, IndexScope, KeyAttribute};
 use crate::validate::Constraints;
 
 const INVALID: &str = "One or more parameter values were invalid";
@@ -39,7 +39,13 @@ pub(super) fn check_index(check: &mut Constraints, path: &str, index: &IndexInpu
     let keys = format!("{path}.keySchema");
     check_key_schema_elements(check, &keys, index.key_schema.as_deref(), elements_max);
     check.required(&format!("{path}.projection"), index.projection.as_ref());
-    if let Some(projection) = &index.projection {
+    check_projection(check, path, index.projection.as_ref());
+    check.throughput_at(&format!("{path}.provisionedThroughput"), index.provisioned_throughput.as_ref());
+}
+
+/// What the model says of the projection of the index at `path`.
+pub(super) fn check_projection(check: &mut Constraints, path: &str, projection: Option<&Projection>) {
+    if let Some(projection) = projection {
         let path = format!("{path}.projection");
         check.one_of(
             &format!("{path}.projectionType"),
@@ -55,7 +61,6 @@ pub(super) fn check_index(check: &mut Constraints, path: &str, index: &IndexInpu
             }
         }
     }
-    check.throughput_at(&format!("{path}.provisionedThroughput"), index.provisioned_throughput.as_ref());
 }
 
 /// What the model says of lists of indexes.
@@ -105,7 +110,6 @@ pub(super) fn resolve(
     for index in global {
         indexes.push(global_index(index, definitions, billing)?);
     }
-    check_all(&indexes)?;
     Ok(indexes)
 }
 
@@ -118,18 +122,20 @@ pub(super) fn check_all(indexes: &[IndexRecord]) -> Result<(), OpError> {
             return Err(OpError::Validation(format!("{INVALID}: Duplicate index name: {name}")));
         }
     }
-    let local = indexes.iter().filter(|index| index.schema.is_local()).count();
+    let count = |kind| indexes.iter().filter(|index| index.schema.kind() == kind).count();
+    let local = count(IndexKind::Local);
     if local > LOCAL_INDEXES_MAX {
         return Err(OpError::Validation(format!(
             "{INVALID}: Number of LocalSecondaryIndexes exceeds per-table limit of {LOCAL_INDEXES_MAX}"
         )));
     }
-    if indexes.len() - local > GLOBAL_INDEXES_MAX {
+    if count(IndexKind::Global) > GLOBAL_INDEXES_MAX {
         return Err(OpError::Validation(format!(
             "{INVALID}: GlobalSecondaryIndex count exceeds the per-table limit of {GLOBAL_INDEXES_MAX}"
         )));
     }
-    let named = indexes.iter().map(|index| match &index.schema.projection {
+    let secondary = indexes.iter().filter(|index| index.schema.kind() != IndexKind::Vector);
+    let named = secondary.map(|index| match &index.schema.projection {
         IndexProjection::Include(names) => names.len(),
         IndexProjection::KeysOnly | IndexProjection::All => 0,
     });
@@ -139,7 +145,7 @@ pub(super) fn check_all(indexes: &[IndexRecord]) -> Result<(), OpError> {
              {NON_KEY_ATTRIBUTES_TOTAL_MAX}"
         )));
     }
-    Ok(())
+    vector_indexes::check_all(indexes)
 }
 
 fn local_index(
@@ -213,7 +219,7 @@ fn record(
     let projection = projection(input.projection.as_ref())?;
     let name = input.index_name.clone().unwrap_or_default();
     Ok(IndexRecord {
-        schema: IndexSchema { id: TableId(0), name, scope, hash, range, projection },
+        schema: IndexSchema { id: TableId(0), name, scope, hash, range, projection, vector: None },
         status: if scope == IndexScope::Local { IndexStatus::Active } else { IndexStatus::Creating },
         backfilling: None,
         throughput,
@@ -269,7 +275,8 @@ fn second_not_range() -> OpError {
     OpError::validation("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
 }
 
-fn projection(input: Option<&Projection>) -> Result<IndexProjection, OpError> {
+/// What an index is to keep.
+pub(super) fn projection(input: Option<&Projection>) -> Result<IndexProjection, OpError> {
     let kind = input.and_then(|input| input.projection_type.as_deref());
     let names = input.and_then(|input| input.non_key_attributes.as_ref());
     match (kind, names) {
@@ -295,7 +302,7 @@ pub(super) fn check_all_used(
     definitions: &[AttributeDefinition],
 ) -> Result<(), OpError> {
     let mut used: Vec<&str> = table.to_vec();
-    for attribute in indexes.iter().flat_map(|index| index.schema.key_attributes()) {
+    for attribute in indexes.iter().flat_map(|index| index.schema.declared()) {
         if !used.contains(&attribute.name.as_str()) {
             used.push(&attribute.name);
         }
@@ -352,22 +359,11 @@ pub(super) fn check_one_at_a_time(updates: &[IndexUpdateInput]) -> Result<(), Op
 /// The changes of a table's global indexes. Attributes of a new key are defined in the request, or known of the table.
 pub(super) fn resolve_updates(
     record: &TableRecord,
+    billing: BillingMode,
     updates: &[IndexUpdateInput],
     definitions: &[AttributeDefinition],
 ) -> Result<Vec<IndexChange>, OpError> {
-    let billing = record.definition.billing;
-    let mut known = definitions.to_vec();
-    for attribute in key_attributes(&record.definition) {
-        let named = |definition: &AttributeDefinition| {
-            definition.attribute_name.as_deref() == Some(attribute.name.as_str())
-        };
-        if !known.iter().any(named) {
-            known.push(AttributeDefinition {
-                attribute_name: Some(attribute.name.clone()),
-                attribute_type: Some(attribute.kind.as_str().to_owned()),
-            });
-        }
-    }
+    let known = known_definitions(&record.definition, definitions);
     let change = |update: &IndexUpdateInput| {
         if let Some(create) = &update.create {
             let index = global_index(create, &known, billing)?;
@@ -383,20 +379,45 @@ pub(super) fn resolve_updates(
             return Ok(IndexChange::Delete(name(delete)));
         }
         let update = update.update.clone().unwrap_or_default();
-        settings_of(record, name(&update), &update)
+        settings_of(record, billing, name(&update), &update)
     };
     updates.iter().map(change).collect()
 }
 
-/// New settings of an index.
-fn settings_of(record: &TableRecord, name: String, update: &IndexInput) -> Result<IndexChange, OpError> {
-    let billing = record.definition.billing;
+/// What a request defines, and what is known of a table's attributes.
+pub(super) fn known_definitions(
+    definition: &TableDefinition,
+    definitions: &[AttributeDefinition],
+) -> Vec<AttributeDefinition> {
+    let mut known = definitions.to_vec();
+    for attribute in key_attributes(definition) {
+        let named = |definition: &AttributeDefinition| {
+            definition.attribute_name.as_deref() == Some(attribute.name.as_str())
+        };
+        if !known.iter().any(named) {
+            known.push(AttributeDefinition {
+                attribute_name: Some(attribute.name.clone()),
+                attribute_type: Some(attribute.kind.as_str().to_owned()),
+            });
+        }
+    }
+    known
+}
+
+/// New settings of an index, in a table that is charged so from then on.
+fn settings_of(
+    record: &TableRecord,
+    billing: BillingMode,
+    name: String,
+    update: &IndexInput,
+) -> Result<IndexChange, OpError> {
     let throughput = update.provisioned_throughput.as_ref().and_then(settings::units);
     if let Some(units) = throughput {
         if billing == BillingMode::PayPerRequest {
+            // The service's words to UpdateTable; CreateTable has others.
             return Err(OpError::Validation(format!(
-                "{INVALID}: ProvisionedThroughput should not be specified for index: {name} when BillingMode is \
-                 PAY_PER_REQUEST"
+                "{INVALID}: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: {name} when \
+                 BillingMode is PAY_PER_REQUEST"
             )));
         }
         settings::check_throughput(units)?;
@@ -415,11 +436,11 @@ fn settings_of(record: &TableRecord, name: String, update: &IndexInput) -> Resul
     Ok(IndexChange::Update { name, throughput, on_demand_maximum, warm })
 }
 
-/// All key attributes, of table and indexes, each once.
+/// All attributes whose types are declared, by the keys of table and indexes and by filters, each once.
 pub(super) fn key_attributes(definition: &TableDefinition) -> Vec<&KeyAttribute> {
     let mut all: Vec<&KeyAttribute> = std::iter::once(&definition.hash).chain(&definition.range).collect();
     let live = definition.indexes.iter().filter(|index| index.status != IndexStatus::Deleting);
-    for attribute in live.flat_map(|index| index.schema.key_attributes()) {
+    for attribute in live.flat_map(|index| index.schema.declared()) {
         if !all.iter().any(|known| known.name == attribute.name) {
             all.push(attribute);
         }
@@ -431,14 +452,14 @@ pub(super) fn key_attributes(definition: &TableDefinition) -> Vec<&KeyAttribute>
 /// is told of its indexes.
 pub(super) fn describe(
     record: &TableRecord,
-    local: bool,
+    kind: IndexKind,
     counts: &BTreeMap<TableId, Counts>,
     region: &str,
 ) -> Option<Vec<IndexDescription>> {
     if record.status == TableStatus::Deleting {
         return None;
     }
-    let of_kind = record.definition.indexes.iter().filter(|index| index.schema.is_local() == local);
+    let of_kind = record.definition.indexes.iter().filter(|index| index.schema.kind() == kind);
     let described: Vec<_> = of_kind
         .map(|index| {
             let counts = counts.get(&index.schema.id).copied().unwrap_or_default();
@@ -457,17 +478,12 @@ fn describe_one(record: &TableRecord, index: &IndexRecord, counts: Counts, regio
     };
     let hash = schema.hash.iter().map(|attribute| element(attribute, "HASH"));
     let range = schema.range.iter().map(|attribute| element(attribute, "RANGE"));
-    let (kind, names) = match &schema.projection {
-        IndexProjection::All => ("ALL", None),
-        IndexProjection::KeysOnly => ("KEYS_ONLY", None),
-        IndexProjection::Include(names) => ("INCLUDE", Some(names.clone())),
-    };
     let base = warm_base(record.definition.billing, index.throughput);
     let warm = index.warm.unwrap_or(base);
     IndexDescription {
         index_name: schema.name.clone(),
         key_schema: hash.chain(range).collect(),
-        projection: Projection { projection_type: Some(kind.to_owned()), non_key_attributes: names },
+        projection: describe_projection(&schema.projection),
         index_status: global.then_some(index.status),
         backfilling: index.backfilling.filter(|_| index.status == IndexStatus::Creating),
         provisioned_throughput: global.then(|| ThroughputDescription {
@@ -477,7 +493,7 @@ fn describe_one(record: &TableRecord, index: &IndexRecord, counts: Counts, regio
         }),
         index_size_bytes: counts.bytes,
         item_count: counts.items,
-        index_arn: format!("{}/index/{}", arn::table_arn(region, record.account, &record.name), schema.name),
+        index_arn: arn::index_arn(region, record.account, &record.name, &schema.name),
         on_demand_throughput: index.on_demand_maximum.map(|maximum| OnDemandThroughput {
             max_read_request_units: Some(maximum.read),
             max_write_request_units: Some(maximum.write),
@@ -488,6 +504,16 @@ fn describe_one(record: &TableRecord, index: &IndexRecord, counts: Counts, regio
             status: record.status,
         }),
     }
+}
+
+/// What an index keeps, as descriptions tell it.
+pub(super) fn describe_projection(projection: &IndexProjection) -> Projection {
+    let (kind, names) = match projection {
+        IndexProjection::All => ("ALL", None),
+        IndexProjection::KeysOnly => ("KEYS_ONLY", None),
+        IndexProjection::Include(names) => ("INCLUDE", Some(names.clone())),
+    };
+    Projection { projection_type: Some(kind.to_owned()), non_key_attributes: names }
 }
 
 /// The type that a definition gives an attribute.

@@ -41,6 +41,7 @@ pub mod put_item;
 pub mod query;
 pub mod resource_policy;
 pub mod scan;
+pub mod search_vectors;
 pub mod settings;
 pub mod statement;
 pub mod streams;
@@ -57,6 +58,7 @@ pub mod untag_resource;
 pub mod update_item;
 pub mod update_table;
 pub mod value_rules;
+mod vector_indexes;
 pub mod write;
 
 #[cfg(test)]
@@ -102,6 +104,7 @@ pub use put_item::{PutItem, PutItemInput};
 pub use query::{Query, QueryInput};
 pub use resource_policy::{GetResourcePolicy, GetResourcePolicyInput};
 pub use scan::{Scan, ScanInput};
+pub use search_vectors::{SearchVectors, SearchVectorsInput, SearchVectorsOutput};
 pub use streams::{DescribeStream, DescribeStreamInput, ListStreams, ListStreamsInput, ShardFilterInput};
 pub use table_ref::TableRef;
 pub use tag_resource::{TagResource, TagResourceInput};
@@ -143,6 +146,8 @@ pub enum Op {
     Query(Box<Query>),
     /// Scan.
     Scan(Scan),
+    /// SearchVectors.
+    SearchVectors(Box<SearchVectors>),
     /// BatchGetItem.
     BatchGetItem(BatchGetItem),
     /// BatchWriteItem.
@@ -219,7 +224,7 @@ impl Op {
             Self::ExecuteTransaction(op) => 4 * u32::from(op.is_read()),
             // 25 items of 400 KB.
             Self::BatchExecuteStatement(_) => 10,
-            Self::BatchGetItem(_) => 16,
+            Self::BatchGetItem(_) | Self::SearchVectors(_) => 16,
             _ => 0,
         }
     }
@@ -251,6 +256,8 @@ pub enum Output {
     Query(PageOutput),
     /// A page.
     Scan(PageOutput),
+    /// The nearest items.
+    SearchVectors(SearchVectorsOutput),
     /// Items by table.
     BatchGetItem(BatchGetItemOutput),
     /// What was not done.

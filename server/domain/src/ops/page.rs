@@ -6,13 +6,14 @@ use super::legacy::LegacyFilter;
 use super::options::Select;
 use super::types::{PageOutput, ReturnConsumed};
 use super::{TableRef, keys};
-use crate::capacity::{self, IndexPart};
+use crate::capacity::{self, Amount, IndexPart};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::{Condition, ExpressionKind, Placeholders, Projection};
 use crate::item::ItemKey;
 use crate::limits;
 use crate::read::{IndexPage, PageShape};
+use crate::schema::IndexKind;
 
 /// The options of a page, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,9 +55,10 @@ impl PageOptions {
         let consumed_capacity = match &self.index {
             None => capacity::consumed(table.given(), units, self.consumed),
             Some(index) => {
-                let local = record.definition.index(index).is_some_and(|index| index.schema.is_local());
+                let kind =
+                    record.definition.index(index).map_or(IndexKind::Global, |index| index.schema.kind());
                 let fetched = capacity::blocks(fetched_blocks, self.consistent);
-                let part = IndexPart { name: index.clone(), local, units };
+                let part = IndexPart { name: index.clone(), kind, amount: Amount::Units(units) };
                 capacity::consumed_with(table.given(), fetched, vec![part], self.consumed)
             }
         };

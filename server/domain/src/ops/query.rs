@@ -191,7 +191,7 @@ impl Query {
     }
 
     fn bind_index(&self, record: &TableRecord, name: &str) -> Result<Plan, OpError> {
-        let index = index_read::find(record, name, &self.options)?;
+        let index = index_read::find(record, "Query", name, &self.options)?;
         if let Some(filter) = &self.options.filter {
             let mut names = filter.paths().map(|path| path.root());
             self.refuse_key(index_read::key_in_filter(&index.schema, &mut names))?;

@@ -156,7 +156,7 @@ impl Scan {
             Some(Segment { index, total }) => HashInterval::part(index, total),
         };
         if let Some(name) = &self.options.index {
-            let index = index_read::find(record, name, &self.options)?;
+            let index = index_read::find(record, "Scan", name, &self.options)?;
             let plan = index_read::scan(record, index, interval, &self.options)?;
             if let (Some(start), Some(segment)) = (index_read::start_hash(&plan), self.segment) {
                 check_start(start, interval, segment)?;

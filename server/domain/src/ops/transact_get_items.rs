@@ -129,8 +129,9 @@ impl TransactGetItems {
                 "The items of the transaction have exceeded the maximum allowed size of 4 MB",
             ));
         }
-        let units = got.iter().map(|got| capacity::transact_read_units(got.size));
-        let charged = self.gets.iter().map(|get| &get.table).zip(units);
+        let charged = self.gets.iter().zip(&got);
+        let charged =
+            charged.map(|(get, got)| (&get.table, capacity::transact_read_units(got.size), Vec::new()));
         let consumed_capacity = capacity::consumed_by_table(charged, UnitKind::Read, self.consumed);
         Ok(TransactGetItemsOutput {
             responses: got.into_iter().map(|got| got.item).collect(),

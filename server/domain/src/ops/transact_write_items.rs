@@ -5,13 +5,18 @@
 //! grew too large, another transaction) is a verdict on one action; any such verdict cancels all, and the answer gives
 //! one reason for each action, in the order of the request (contract 6).
 
+use std::collections::BTreeMap;
+
 use borsh::BorshSerialize;
 use trilith_values::Item;
 use trilith_values::size::item_size;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::transaction::{Fault, bind_all};
-use super::types::{ConsumedCapacity, Names, ReturnConsumed, UnitKind, ValueFault, Values};
+use super::types::{
+    ConsumedCapacity, ItemCollectionMetrics, Names, ReturnConsumed, UnitKind, ValueFault, Values,
+};
+use super::write::Collections;
 use super::{Access, Resource, TableRef, keys, write};
 use crate::capacity;
 use crate::catalog::TableRecord;
@@ -19,7 +24,7 @@ use crate::codec::items;
 use crate::error::{CancellationReason, OpError};
 use crate::expr::{Condition, ExpressionKind, Update};
 use crate::limits;
-use crate::machine::{Action, PartVerdict, ReturnValues, Sizes, Write};
+use crate::machine::{Action, PartVerdict, ReturnValues, Write, WrittenIndexed};
 use crate::validate::{CHECKED, Constraints};
 
 /// What TransactWriteItems is asked. See [`super::types`] on how members arrive.
@@ -71,11 +76,13 @@ pub struct ActionInput {
     pub return_values_on_condition_check_failure: Option<String>,
 }
 
-/// What TransactWriteItems answers. `ItemCollectionMetrics` needs a local index, so it never appears yet.
+/// What TransactWriteItems answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransactWriteItemsOutput {
     /// `ConsumedCapacity`, one element per table, in the order of the request.
     pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
+    /// `ItemCollectionMetrics`, by table; empty (left out) where there is nothing to tell.
+    pub item_collection_metrics: BTreeMap<String, Vec<ItemCollectionMetrics>>,
 }
 
 /// TransactWriteItems, parsed. Other operations that write transactions make one of their own.
@@ -87,6 +94,8 @@ pub struct TransactWriteItems {
     pub token: Option<RequestToken>,
     /// `ReturnConsumedCapacity`.
     pub consumed: ReturnConsumed,
+    /// `ReturnItemCollectionMetrics`: whether the sizes of item collections are asked for.
+    pub metrics: bool,
 }
 
 /// `ClientRequestToken`, and what it stands for.
@@ -132,7 +141,7 @@ impl TransactWriteItems {
         let token = input.client_request_token.as_deref();
         check.length("clientRequestToken", token, 1, limits::REQUEST_TOKEN_MAX);
         let consumed = check.return_consumed(input.return_consumed_capacity.as_deref());
-        check.return_metrics(input.return_item_collection_metrics.as_deref());
+        let metrics = check.return_metrics(input.return_item_collection_metrics.as_deref());
         check.required("transactItems", input.transact_items.as_ref());
         let items = input.transact_items.unwrap_or_default();
         if check.is_clean() {
@@ -152,7 +161,7 @@ impl TransactWriteItems {
             parse_action(chosen, table.expect(CHECKED), old_on_failure)
         };
         let actions = chosen.into_iter().zip(checked).map(parse).collect::<Result<Vec<_>, _>>()?;
-        Self::new(actions, input.client_request_token, consumed)
+        Ok(Self { metrics, ..Self::new(actions, input.client_request_token, consumed)? })
     }
 
     /// Of actions that were checked each for itself, with a token that was checked.
@@ -166,7 +175,7 @@ impl TransactWriteItems {
     ) -> Result<Self, OpError> {
         check_total(&actions)?;
         let token = token.map(|token| RequestToken { token, digest: digest(&actions) });
-        Ok(Self { actions, token, consumed })
+        Ok(Self { actions, token, consumed, metrics: false })
     }
 
     /// The write of each action, from the record of its table. No two may concern one item.
@@ -191,23 +200,34 @@ impl TransactWriteItems {
             .collect()
     }
 
-    /// The answer where all was done, from the sizes around each write, in order.
-    pub fn shape(&self, sizes: &[Sizes]) -> TransactWriteItemsOutput {
-        assert_eq!(sizes.len(), self.actions.len(), "one pair of sizes an action");
-        let units = sizes.iter().map(|sizes| capacity::transact_write_units(sizes.old, sizes.new));
-        let charged = self.actions.iter().map(|action| &action.table).zip(units);
+    /// The answer where all was done, from each write, in order.
+    pub fn shape(&self, written: Vec<WrittenIndexed>) -> TransactWriteItemsOutput {
+        assert_eq!(written.len(), self.actions.len(), "one write an action");
+        let mut collections = Collections::default();
+        let mut charged = Vec::with_capacity(written.len());
+        for (action, WrittenIndexed { written, charges, collection }) in self.actions.iter().zip(written) {
+            let units = capacity::transact_write_units(written.old_size, written.new_size);
+            charged.push((&action.table, units, charges.into_iter().map(write::index_part).collect()));
+            if let Some(collection) = collection.filter(|_| self.metrics) {
+                collections.add(&action.table, collection);
+            }
+        }
+        let charged = charged.into_iter();
         TransactWriteItemsOutput {
             consumed_capacity: capacity::consumed_by_table(charged, UnitKind::Write, self.consumed),
+            item_collection_metrics: collections.metrics(),
         }
     }
 
-    /// The answer where all had been done before, from the sizes of the items after each write, in order: that costs what
-    /// reading them costs (5.1).
+    /// The answer where all had been done before, from the sizes of the larger images around each write, in order: that
+    /// costs what reading them costs (5.1). Captures of the service that dynoxide tells of show the larger image.
     pub fn shape_replay(&self, sizes: &[u64]) -> TransactWriteItemsOutput {
-        let units = sizes.iter().map(|size| capacity::transact_read_units(*size));
-        let charged = self.actions.iter().map(|action| &action.table).zip(units);
+        let charged = self.actions.iter().zip(sizes);
+        let charged =
+            charged.map(|(action, size)| (&action.table, capacity::transact_read_units(*size), Vec::new()));
         TransactWriteItemsOutput {
             consumed_capacity: capacity::consumed_by_table(charged, UnitKind::Read, self.consumed),
+            item_collection_metrics: BTreeMap::new(),
         }
     }
 

@@ -112,6 +112,75 @@ pub struct IndexDescription {
     pub warm_throughput: Option<WarmThroughputDescription>,
 }
 
+/// A vector index of a request: an element of `VectorIndexes`, or what `Create` of an update says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VectorIndexInput {
+    /// `IndexName`.
+    pub index_name: Option<String>,
+    /// `VectorAttribute`.
+    pub vector_attribute: Option<VectorAttribute>,
+    /// `SearchSchema`.
+    pub search_schema: Option<Vec<SearchSchemaElement>>,
+    /// `Projection`.
+    pub projection: Option<Projection>,
+    /// `Dimensions`.
+    pub dimensions: Option<i64>,
+    /// `DistanceFunction`: `COSINE`, `DOT_PRODUCT` or `EUCLIDEAN`.
+    pub distance_function: Option<String>,
+}
+
+/// `VectorAttribute`, in and out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VectorAttribute {
+    /// `AttributeName`.
+    pub attribute_name: Option<String>,
+}
+
+/// An element of `SearchSchema`, in and out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SearchSchemaElement {
+    /// `AttributeName`.
+    pub attribute_name: Option<String>,
+    /// `SearchSchemaElementType`: `HASH` or `INLINE_FILTER`.
+    pub search_schema_element_type: Option<String>,
+}
+
+/// An element of `VectorIndexUpdates`. Of the index that is dropped only the name is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VectorIndexUpdateInput {
+    /// `Create`.
+    pub create: Option<VectorIndexInput>,
+    /// `Delete`.
+    pub delete: Option<VectorIndexInput>,
+}
+
+/// An element of `VectorIndexes` of a description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VectorIndexDescription {
+    /// `IndexName`.
+    pub index_name: String,
+    /// `SearchSchema`; left out where there is none.
+    pub search_schema: Option<Vec<SearchSchemaElement>>,
+    /// `Projection`.
+    pub projection: Projection,
+    /// `VectorAttribute`.
+    pub vector_attribute: VectorAttribute,
+    /// `Dimensions`.
+    pub dimensions: u32,
+    /// `DistanceFunction`.
+    pub distance_function: &'static str,
+    /// `IndexStatus`.
+    pub index_status: IndexStatus,
+    /// `Backfilling`; of an index that was added to its table and is being created.
+    pub backfilling: Option<bool>,
+    /// `IndexSizeBytes`.
+    pub index_size_bytes: u64,
+    /// `ItemCount`.
+    pub item_count: u64,
+    /// `IndexArn`.
+    pub index_arn: String,
+}
+
 /// `ItemCollectionMetrics`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ItemCollectionMetrics {
@@ -211,6 +280,8 @@ pub struct ConsumedCapacity {
     pub local: BTreeMap<String, HalfUnits>,
     /// `GlobalSecondaryIndexes`, likewise.
     pub global: BTreeMap<String, HalfUnits>,
+    /// `VectorIndexes`, likewise: `VectorWriteRequestBytes`.
+    pub vector: BTreeMap<String, u64>,
     /// Transactions show each figure a second time, under the name of its kind.
     pub kind: Option<UnitKind>,
 }
@@ -232,6 +303,9 @@ impl ConsumedCapacity {
             (Some(one), Some(two)) => Some(one + two),
             (one, two) => one.or(two),
         };
+        for (index, bytes) in other.vector {
+            *self.vector.entry(index).or_default() += bytes;
+        }
         for (all, more) in [(&mut self.local, other.local), (&mut self.global, other.global)] {
             for (index, units) in more {
                 let sum = all.entry(index).or_default();
@@ -350,6 +424,8 @@ pub struct TableDescription {
     pub local_secondary_indexes: Option<Vec<IndexDescription>>,
     /// `GlobalSecondaryIndexes`, likewise.
     pub global_secondary_indexes: Option<Vec<IndexDescription>>,
+    /// `VectorIndexes`, likewise.
+    pub vector_indexes: Option<Vec<VectorIndexDescription>>,
     /// `BillingModeSummary`.
     pub billing_mode_summary: Option<BillingModeSummary>,
     /// `TableClassSummary`.

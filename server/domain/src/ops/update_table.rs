@@ -1,12 +1,15 @@
-//! UpdateTable: billing mode, throughput, class, deletion protection, global indexes. Streams and replicas come later.
+//! UpdateTable: billing mode, throughput, class, deletion protection, global and vector indexes. Streams and replicas come later.
 
 use super::create_table::check_attribute_definitions;
 use super::settings::{self, Capacity};
 use super::types::{
-    AttributeDefinition, IndexUpdateInput, NotBuilt, OnDemandThroughput, ThroughputInput, WarmThroughputInput,
+    AttributeDefinition, IndexUpdateInput, NotBuilt, OnDemandThroughput, ThroughputInput,
+    VectorIndexUpdateInput, WarmThroughputInput,
 };
-use super::{TableRef, catalog_answer, indexes};
-use crate::catalog::{BillingMode, CatalogCommand, TableClass, TableRecord, TableStatus, Units};
+use super::{TableRef, catalog_answer, indexes, vector_indexes};
+use crate::catalog::{
+    BillingMode, CatalogCommand, TableClass, TableRecord, TableSettings, TableStatus, Units,
+};
 use crate::error::OpError;
 use crate::validate::{self, CHECKED, Constraints};
 
@@ -31,6 +34,8 @@ pub struct UpdateTableInput {
     pub on_demand_throughput: Option<OnDemandThroughput>,
     /// `GlobalSecondaryIndexUpdates`.
     pub global_secondary_index_updates: Option<Vec<IndexUpdateInput>>,
+    /// `VectorIndexUpdates`.
+    pub vector_index_updates: Option<Vec<VectorIndexUpdateInput>>,
     /// Members that were sent and are not built.
     pub not_built: NotBuilt,
 }
@@ -46,8 +51,10 @@ pub struct UpdateTable {
     pub class: Option<TableClass>,
     /// Deletion protection.
     pub deletion_protection: Option<bool>,
-    /// Changes of global indexes, where there are any: then nothing else changes.
+    /// Changes of global indexes.
     pub indexes: Vec<IndexUpdateInput>,
+    /// Changes of vector indexes, likewise.
+    pub vectors: Vec<VectorIndexUpdateInput>,
     /// `AttributeDefinitions`, which a new index's key is looked up in.
     definitions: Vec<AttributeDefinition>,
 }
@@ -63,6 +70,8 @@ impl UpdateTable {
         let indexes = input.global_secondary_index_updates.unwrap_or_default();
         indexes::check_updates(&mut check, &indexes);
         let class = check.table_class(input.table_class.as_deref());
+        let vectors = input.vector_index_updates.unwrap_or_default();
+        vector_indexes::check_updates(&mut check, &vectors);
         check.finish()?;
         validate::refuse_not_built(&input.not_built)?;
 
@@ -74,15 +83,18 @@ impl UpdateTable {
         };
         let deletion_protection = input.deletion_protection_enabled;
         let settings = capacity != Capacity::default() || class.is_some() || deletion_protection.is_some();
-        if settings && !indexes.is_empty() {
-            // The service's text is not known.
+        indexes::check_one_at_a_time(&indexes)?;
+        let others = indexes.iter().filter(|update| update.update.is_none()).count();
+        vector_indexes::check_one_at_a_time(&vectors, others)?;
+        if (billing.is_some() || throughput.is_some()) && (others > 0 || !vectors.is_empty()) {
+            // The service changes a table's throughput, makes an index or drops one, one of them at a time (API reference
+            // of UpdateTable); new throughput of table and indexes goes together. Its text is not known.
             return Err(OpError::validation(
-                "One or more parameter values were invalid: GlobalSecondaryIndexUpdates cannot be combined with another \
-                 change of the table",
+                "One or more parameter values were invalid: An index cannot be created or deleted together with a change \
+                 of the table's throughput",
             ));
         }
-        indexes::check_one_at_a_time(&indexes)?;
-        if !settings && indexes.is_empty() {
+        if !settings && indexes.is_empty() && vectors.is_empty() {
             return Err(OpError::validation(
                 "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or \
                  SSESpecification or ReplicaUpdates is required",
@@ -97,7 +109,7 @@ impl UpdateTable {
         }
         let definitions = input.attribute_definitions.unwrap_or_default();
         let table = table.expect(CHECKED);
-        Ok(Self { table, capacity, class, deletion_protection, indexes, definitions })
+        Ok(Self { table, capacity, class, deletion_protection, indexes, vectors, definitions })
     }
 
     /// The catalog command for this table. Its reply goes to [`catalog_answer::table`].
@@ -105,13 +117,19 @@ impl UpdateTable {
         if record.status != TableStatus::Active {
             return Err(catalog_answer::in_use(record));
         }
-        if !self.indexes.is_empty() {
-            return Ok(CatalogCommand::AlterIndexes {
-                account: record.account,
-                name: record.name.clone(),
-                changes: indexes::resolve_updates(record, &self.indexes, &self.definitions)?,
-            });
+        let (account, name) = (record.account, record.name.clone());
+        let settings = self.settings(record)?;
+        if self.indexes.is_empty() && self.vectors.is_empty() {
+            return Ok(CatalogCommand::AlterTable { account, name, settings });
         }
+        let billing = settings.billing.unwrap_or(record.definition.billing);
+        let mut changes = indexes::resolve_updates(record, billing, &self.indexes, &self.definitions)?;
+        changes.extend(vector_indexes::resolve_updates(record, &self.vectors, &self.definitions)?);
+        Ok(CatalogCommand::AlterIndexes { account, name, settings, changes })
+    }
+
+    /// What changes of the table itself.
+    fn settings(&self, record: &TableRecord) -> Result<TableSettings, OpError> {
         let (billing, throughput) = self.resolve_billing(record)?;
         let held = record.definition.on_demand_maximum;
         let on_demand_maximum = self
@@ -125,9 +143,7 @@ impl UpdateTable {
             .warm
             .map(|asked| settings::check_warm(billing, throughput, held, asked))
             .transpose()?;
-        Ok(CatalogCommand::AlterTable {
-            account: record.account,
-            name: record.name.clone(),
+        Ok(TableSettings {
             billing: self.capacity.billing,
             throughput: self.capacity.throughput,
             on_demand_maximum,
@@ -164,6 +180,8 @@ impl UpdateTable {
             && self.capacity == only
             && self.class.is_none()
             && self.deletion_protection.is_none()
+            && self.indexes.is_empty()
+            && self.vectors.is_empty()
     }
 }
 

@@ -1,18 +1,22 @@
 //! What PutItem, UpdateItem and DeleteItem have in common: their options, their command, their answer.
 
+use std::collections::BTreeMap;
+
 use trilith_values::Item;
+use trilith_values::key::KeyValue;
 
 use super::legacy::{self, LegacyExpected};
 use super::types::{
     HalfUnits, ItemCollectionMetrics, Names, ReturnConsumed, ValueFault, Values, WriteOutput,
 };
 use super::{TableRef, keys};
-use crate::capacity::{self, IndexPart};
+use crate::capacity::{self, Amount, IndexPart};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
 use crate::expr::{Condition, ExpressionKind, Placeholders, Projection, Update};
 use crate::item::ItemKey;
 use crate::machine::{Action, CollectionSize, IndexCharge, ReplyBody, ReturnValues, Write, WrittenIndexed};
+use crate::schema::IndexKind;
 
 /// The options of a write of one item, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,13 +76,40 @@ pub(super) fn written(reply: ReplyBody) -> Result<WrittenIndexed, OpError> {
 
 /// The part of an index in what a write is charged.
 pub(super) fn index_part(charge: IndexCharge) -> IndexPart {
-    IndexPart { name: charge.name, local: charge.local, units: HalfUnits::whole(charge.units) }
+    let amount = match charge.kind {
+        IndexKind::Vector => Amount::Bytes(charge.units),
+        IndexKind::Local | IndexKind::Global => Amount::Units(HalfUnits::whole(charge.units)),
+    };
+    IndexPart { name: charge.name, kind: charge.kind, amount }
 }
 
 /// An item collection, as the wire tells its size.
 pub(super) fn collection_metrics(collection: CollectionSize) -> ItemCollectionMetrics {
     const GIGABYTE: u64 = 1 << 30;
     ItemCollectionMetrics { item_collection_key: collection.key, size_from_gb: collection.bytes / GIGABYTE }
+}
+
+/// The item collections that several writes have changed: by table, each collection once, as it is in the end.
+#[derive(Debug, Default)]
+pub(super) struct Collections(BTreeMap<String, BTreeMap<KeyValue, CollectionSize>>);
+
+impl Collections {
+    /// Notes a collection of a table, in place of what was noted of it before.
+    pub(super) fn add(&mut self, table: &TableRef, collection: CollectionSize) {
+        let Some(key) = collection.key.values().next().and_then(|value| KeyValue::try_from(value).ok())
+        else {
+            return;
+        };
+        self.0.entry(table.given().to_owned()).or_default().insert(key, collection);
+    }
+
+    /// `ItemCollectionMetrics`.
+    pub(super) fn metrics(self) -> BTreeMap<String, Vec<ItemCollectionMetrics>> {
+        let of_table = |(table, collections): (String, BTreeMap<KeyValue, CollectionSize>)| {
+            (table, collections.into_values().map(collection_metrics).collect())
+        };
+        self.0.into_iter().map(of_table).collect()
+    }
 }
 
 /// The error that a write's reply stands for, of every reply but success. Replies that mean "ask elsewhere" or "bind

@@ -4,7 +4,7 @@
 //! is decided when the statement is lowered: the service tells a misplaced expression from a malformed statement.
 
 use super::token::Position;
-use crate::expr::{Comparator, Path};
+use crate::expr::{Comparator, Path, ValueType};
 
 /// One statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,8 +142,8 @@ pub enum Expression {
     In(Box<Expression>, Vec<Expression>),
     /// `a IS MISSING`
     IsMissing(Box<Expression>),
-    /// `a IS NULL`
-    IsNull(Box<Expression>),
+    /// `a IS NULL`, `a IS STRING` and their like.
+    IsType(Box<Expression>, ValueType),
     /// `a + b`
     Plus(Box<Expression>, Box<Expression>),
     /// `a - b`

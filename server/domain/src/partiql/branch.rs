@@ -68,9 +68,6 @@ impl From<Misfit> for OpError {
 /// The key of one item, and the conditions beside it.
 pub type OneItem<'e> = (Item, Vec<&'e Expression>);
 
-/// Values of key attributes by name, and the conditions beside them.
-pub type KeyParts<'e> = (Vec<(String, AttributeValue)>, Vec<&'e Expression>);
-
 /// A place compared with a value, as it is written or the other way round.
 fn comparison(expression: &Expression) -> Option<(&str, Comparator, &Expression)> {
     let Expression::Compare(comparator, left, right) = expression else {
@@ -159,37 +156,6 @@ pub fn first_item<'e>(
     Ok((found.0.len() == keys.count()).then_some(found))
 }
 
-/// The equalities of a clause on an index's key of several attributes, and the conditions beside them; `None` where a HASH
-/// attribute has none. Of the RANGE attributes those count that have one without a gap.
-pub fn composite<'e>(
-    filter: &'e Expression,
-    hash: &[KeyAttribute],
-    range: &[KeyAttribute],
-    parameters: &[AttributeValue],
-) -> Result<Option<KeyParts<'e>>, OpError> {
-    let mut rest: Vec<&Expression> = conjuncts(filter).iter().collect();
-    let mut equal = Vec::new();
-    for (i, attribute) in hash.iter().chain(range).enumerate() {
-        let place = rest.iter().position(|condition| {
-            comparison(condition).is_some_and(|(name, comparator, _)| {
-                name == attribute.name && comparator == Comparator::Equal
-            })
-        });
-        match place {
-            Some(place) => {
-                if let Some((name, _, given)) = comparison(rest.remove(place)) {
-                    let given = value(given, parameters)?;
-                    check_type(attribute, Some(&given))?;
-                    equal.push((name.to_owned(), given));
-                }
-            }
-            None if i < hash.len() => return Ok(None),
-            None => break,
-        }
-    }
-    Ok(Some((equal, rest)))
-}
-
 /// The one item that a read is about, where it says no more than the item's key.
 pub fn point(
     filter: Option<&Expression>,
@@ -233,8 +199,25 @@ pub fn branches(
     if splitter.too_many || branches.len() > READS_MAX {
         return Err(OpError::validation("Too many decomposed read operations for a given query."));
     }
-    check_apart(&branches)?;
-    Ok(Some(branches))
+    Ok(Some(splitter.apart(branches)?))
+}
+
+impl Branch {
+    /// What either has, of one partition.
+    fn or(self, other: Self) -> Self {
+        let hash = self.hash.clone();
+        Self { hash, range: None, rest: vec![Expression::Or(vec![self.conditions(), other.conditions()])] }
+    }
+
+    /// What must hold beside the partition.
+    fn conditions(self) -> Expression {
+        let mut all: Vec<_> =
+            self.range.into_iter().map(|(_, condition)| condition).chain(self.rest).collect();
+        match all.pop() {
+            Some(only) if all.is_empty() => only,
+            last => Expression::And(all.into_iter().chain(last).collect()),
+        }
+    }
 }
 
 impl<'k> Keys<'k> {
@@ -413,6 +396,54 @@ impl Splitter<'_> {
         product
     }
 
+    /// No item is read twice: alternatives of one partition must have runs of sort keys that do not meet. As the service has
+    /// it, those with a negated condition on the sort key are read together with what they meet, and all others refused.
+    fn apart(&self, branches: Vec<Branch>) -> Result<Vec<Branch>, OpError> {
+        let mut apart: Vec<(Branch, Run, bool)> = Vec::with_capacity(branches.len());
+        for branch in branches {
+            let is_negated = branch.rest.iter().any(|condition| self.negates_range(condition));
+            let mut next = (Run::of(&branch), is_negated, branch);
+            // What it is joined with may meet others in turn.
+            while let Some(at) =
+                apart.iter().position(|(other, run, _)| other.hash == next.2.hash && run.meets(&next.0))
+            {
+                let (other, _, other_is_negated) = apart.remove(at);
+                if !next.1 && !other_is_negated {
+                    return Err(OpError::validation(
+                        "Overlapping conditions with range keys are not supported in where clause",
+                    ));
+                }
+                let branch = other.or(next.2);
+                next = (Run::of(&branch), true, branch);
+            }
+            apart.push((next.2, next.0, next.1));
+        }
+        Ok(apart.into_iter().map(|(branch, ..)| branch).collect())
+    }
+
+    /// Whether a condition is a negated one on the sort key.
+    fn negates_range(&self, expression: &Expression) -> bool {
+        match expression {
+            Expression::Not(negated) => self.names_range(negated),
+            Expression::Compare(Comparator::NotEqual, ..) => {
+                comparison(expression).is_some_and(|(name, ..)| self.keys.is_range(name))
+            }
+            _ => false,
+        }
+    }
+
+    fn names_range(&self, expression: &Expression) -> bool {
+        match expression {
+            Expression::And(all) | Expression::Or(all) => all.iter().any(|one| self.names_range(one)),
+            Expression::Compare(..) => {
+                comparison(expression).is_some_and(|(name, ..)| self.keys.is_range(name))
+            }
+            Expression::In(place, _) | Expression::Between(place, ..) => self.is_range_path(place),
+            Expression::Call(call) => call.operands.first().is_some_and(|place| self.is_range_path(place)),
+            _ => false,
+        }
+    }
+
     /// Forgets what is beyond all limits, and that it was there.
     fn bound(&mut self, branches: &mut Vec<Branch>) {
         if branches.len() > BRANCHES_MAX {
@@ -425,21 +456,6 @@ impl Splitter<'_> {
 /// A condition that no item meets: two different values for one attribute.
 fn never() -> Expression {
     Expression::Or(Vec::new())
-}
-
-/// No item is read twice: alternatives of one partition must have runs of sort keys that do not meet.
-fn check_apart(branches: &[Branch]) -> Result<(), OpError> {
-    let runs: Vec<Run> = branches.iter().map(Run::of).collect();
-    for (i, branch) in branches.iter().enumerate() {
-        for (j, other) in branches.iter().enumerate().skip(i + 1) {
-            if branch.hash == other.hash && runs[i].meets(&runs[j]) {
-                return Err(OpError::validation(
-                    "Overlapping conditions with range keys are not supported in where clause",
-                ));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A run of sort keys, as the bytes that keys are ordered by: from `low` to below `high`.

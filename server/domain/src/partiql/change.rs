@@ -102,7 +102,7 @@ impl Changes<'_> {
                 )));
             }
             Expression::Path(path) => SetValue::Path(path.clone()),
-            Expression::IsMissing(_) | Expression::IsNull(_) => {
+            Expression::IsMissing(_) | Expression::IsType(..) => {
                 return Err(OpError::validation("IS operator is not supported in update expressions"));
             }
             other => {

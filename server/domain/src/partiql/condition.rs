@@ -71,7 +71,7 @@ fn is_condition(expression: &Expression) -> bool {
         | Expression::Between(..)
         | Expression::In(..)
         | Expression::IsMissing(_)
-        | Expression::IsNull(_) => true,
+        | Expression::IsType(..) => true,
         Expression::Call(call) => call.name != "size",
         _ => false,
     }
@@ -99,12 +99,12 @@ impl Conditions<'_> {
             Expression::Compare(comparator, left, right) => self.comparison(*comparator, left, right)?,
             Expression::Between(value, low, high) => self.between(value, low, high)?,
             Expression::In(value, list) => self.membership(value, list)?,
-            Expression::IsMissing(place) => Test::NotExists(place_of("IS MISSING", place)?),
-            Expression::IsNull(place) => Test::HasType(place_of("IS NULL", place)?, ValueType::Null),
+            Expression::IsMissing(place) => Test::NotExists(place_of("IS", place)?),
+            Expression::IsType(place, kind) => Test::HasType(place_of("IS", place)?, *kind),
             Expression::Call(call) => self.call(call)?,
             _ => {
                 return Err(OpError::validation(
-                    "Where clause must be made of conditions: a value or an attribute alone is none",
+                    "WHERE clause must contain an expression that resolves to a boolean",
                 ));
             }
         })
@@ -264,6 +264,7 @@ impl Conditions<'_> {
 
     fn operand(&mut self, expression: &Expression) -> Result<Operand, OpError> {
         match expression {
+            Expression::Missing => Err(OpError::validation("MISSING must be compared using IS operator")),
             Expression::Path(path) => Ok(Operand::Path(path.clone())),
             Expression::Call(call) if call.name == "size" => {
                 if call.operands.len() != 1 {
@@ -328,6 +329,9 @@ impl Conditions<'_> {
 fn place_of(function: &str, expression: &Expression) -> Result<Path, OpError> {
     match expression {
         Expression::Path(path) => Ok(path.clone()),
+        _ if function == "IS" => Err(OpError::validation(
+            "The left hand side argument to IS must be a Variable Reference, Literal, or Path",
+        )),
         _ => Err(OpError::Validation(format!(
             "Operator or function requires a document path; operator or function: {function}"
         ))),

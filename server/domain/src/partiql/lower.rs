@@ -8,7 +8,7 @@ use trilith_values::{AttributeValue, Item};
 use super::ast::{Expression, Returning, Select, Statement};
 use super::branch::{self, Branch, Keys, Misfit};
 use super::reads::{Read, Reads};
-use super::value::{parameters_differ, value};
+use super::value::{duplicate, parameters_differ, value};
 use super::{change, condition, parse};
 use crate::catalog::{IndexRecord, TableRecord};
 use crate::error::OpError;
@@ -19,7 +19,7 @@ use crate::ops::table_ref::is_name;
 use crate::ops::types::ReturnConsumed;
 use crate::ops::write::WriteOptions;
 use crate::ops::{Access, DeleteItem, GetItem, PutItem, Query, Resource, Scan, TableRef, UpdateItem};
-use crate::schema::IndexSchema;
+use crate::schema::{IndexKind, IndexSchema};
 
 /// A statement with its parameters, checked as far as that goes without its table.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,6 +152,19 @@ impl Prepared {
         }
     }
 
+    /// What is wrong with it whatever its table is: told before the table is missed.
+    pub fn fault(&self) -> Option<OpError> {
+        let filter = |filter: &Option<Expression>| condition::all(None, filter, &self.parameters).err();
+        match &self.statement {
+            Statement::Select(select) | Statement::Exists(select) => filter(&select.filter),
+            Statement::Insert(insert) => self.inserted(&insert.value).err(),
+            Statement::Update(update) => {
+                filter(&update.filter).or_else(|| change::update(&update.changes, &self.parameters).err())
+            }
+            Statement::Delete(delete) => filter(&delete.filter),
+        }
+    }
+
     /// What it does to what, for policies.
     pub fn access(&self) -> Access<'_> {
         Access { action: self.statement.action(), resource: Resource::Table(&self.table) }
@@ -169,8 +182,12 @@ impl Prepared {
 
     /// The item of an `INSERT`. Each attribute is a value of its own, so a parameter may stand for one.
     fn inserted(&self, expression: &Expression) -> Result<Item, OpError> {
-        let not_an_item =
-            || OpError::validation("Unsupported data type: the value of an INSERT must be a map");
+        let not_an_item = || {
+            OpError::validation(
+                "Unsupported format in item expression. Please use struct format {...} to express item values for insert \
+                 statement.",
+            )
+        };
         let Expression::Map(members) = expression else {
             return match expression {
                 Expression::Parameter(..) => match value(expression, &self.parameters)? {
@@ -183,7 +200,7 @@ impl Prepared {
         let mut item = Item::new();
         for (name, member) in members {
             if item.insert(name.clone(), value(member, &self.parameters)?).is_some() {
-                return Err(OpError::Validation(format!("Duplicate member {name} under key root")));
+                return Err(duplicate(name, "root"));
             }
         }
         Ok(item)
@@ -220,7 +237,8 @@ impl Prepared {
                 "Select statements within {operation} must specify the primary key in the where clause."
             ))
         };
-        if select.source.index.is_some() {
+        if let Some(name) = &select.source.index {
+            record.definition.index(name).map_or(Ok(()), |index| check_simple(&index.schema))?;
             return Err(refusal());
         }
         if let Some(key) = branch::point(select.filter.as_ref(), keys(record), &self.parameters)? {
@@ -242,10 +260,6 @@ impl Prepared {
     ) -> Result<Vec<Read>, OpError> {
         let filter = select.filter.as_ref();
         let index = self.index(record, select)?;
-        if let Some(index) = index.filter(|index| index.schema.hash.len() > 1 || index.schema.range.len() > 1)
-        {
-            return Ok(vec![self.composite(&index.schema, select, limit)?]);
-        }
         let keys = index.map_or_else(
             || keys(record),
             |index| Keys { hash: &index.schema.hash[0], range: index.schema.range.first() },
@@ -267,11 +281,10 @@ impl Prepared {
             let hash = select.order.iter().find(|order| order.attribute == keys.hash.name);
             branch::sort(&mut branches, hash.is_some_and(|order| order.descending), !forward);
         }
-        let held = index.filter(|index| !index.schema.is_local());
         let mut reads = Vec::with_capacity(branches.len());
         for branch in branches {
             let query = self.query(keys, branch, select, forward, limit)?;
-            if let Some(index) = held {
+            if let Some(index) = index {
                 check_held(record, &index.schema, query.options.filter.as_ref())?;
             }
             reads.push(Read::Query(Box::new(query)));
@@ -292,33 +305,17 @@ impl Prepared {
             .definition
             .index(name)
             .ok_or_else(|| OpError::validation("The table does not have the specified index"))?;
+        if index.schema.kind() == IndexKind::Vector {
+            // A statement reads as a query does; the service's own text is not on record.
+            return Err(OpError::validation("Query operation not supported on this index type."));
+        }
+        check_simple(&index.schema)?;
         if self.consistent && !index.schema.is_local() {
             return Err(OpError::validation(
                 "Strongly consistent read is not supported on Global Secondary Indexes",
             ));
         }
         Ok(Some(index))
-    }
-
-    /// The read of an index whose keys have several attributes: a Query where each HASH attribute has an equality.
-    fn composite(&self, index: &IndexSchema, select: &Select, limit: Option<u64>) -> Result<Read, OpError> {
-        if !select.order.is_empty() {
-            return Err(OpError::validation(
-                "ORDER BY is not supported on an index with a key of several attributes",
-            ));
-        }
-        let filter = select.filter.as_ref();
-        let found =
-            filter.map(|filter| branch::composite(filter, &index.hash, &index.range, &self.parameters));
-        let Some((equal, rest)) = found.transpose()?.flatten() else {
-            let filter = condition::all(None, filter, &self.parameters)?;
-            let options = self.page(select, filter, limit);
-            return Ok(Read::Scan(Scan { table: self.table.clone(), segment: None, options }));
-        };
-        let key_condition = KeyCondition { hash: equal, range: None, rest: Vec::new() };
-        let options = self.page(select, condition::all(None, rest, &self.parameters)?, limit);
-        let query = Query::of_statement(self.table.clone(), key_condition, true, options);
-        Ok(Read::Query(Box::new(query)))
     }
 
     fn query(
@@ -368,7 +365,7 @@ impl Prepared {
     }
 }
 
-/// A Query of a global index sees only what the index holds, in its conditions too.
+/// A Query of an index sees only what the index holds in its conditions, of local ones too.
 fn check_held(record: &TableRecord, index: &IndexSchema, filter: Option<&Condition>) -> Result<(), OpError> {
     let table = record.schema();
     let mut absent: Vec<&str> = Vec::new();
@@ -385,6 +382,16 @@ fn check_held(record: &TableRecord, index: &IndexSchema, filter: Option<&Conditi
         index.name,
         absent.join(", ")
     )))
+}
+
+/// Statements do not read an index whose key has several attributes of a kind.
+fn check_simple(index: &IndexSchema) -> Result<(), OpError> {
+    if index.hash.len() <= 1 && index.range.len() <= 1 {
+        return Ok(());
+    }
+    Err(OpError::validation(
+        "PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute RANGE keys.",
+    ))
 }
 
 /// The table that a source names.

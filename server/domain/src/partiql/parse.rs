@@ -5,7 +5,8 @@
 //! select    = SELECT ( "*" | path ( "," path )* ) FROM source ( WHERE expression )?
 //!             ( ORDER BY name ( ASC | DESC )? ( "," … )* )?
 //! insert    = INSERT INTO source VALUE expression
-//! update    = UPDATE source ( SET path "=" expression ( "," … )* | REMOVE path )+ ( WHERE expression )? returning?
+//! update    = UPDATE source changes ( WHERE expression )? returning? | FROM source ( WHERE expression )? changes returning?
+//! changes   = ( SET path "=" expression ( "," … )* | REMOVE path )+
 //! delete    = DELETE FROM source ( WHERE expression )? returning?
 //! returning = RETURNING ( ALL | MODIFIED ) ( OLD | NEW ) "*"
 //! source    = name ( "." name )?
@@ -24,6 +25,10 @@ use crate::error::OpError;
 use crate::expr::limits::{MAX_DEREFERENCES, MAX_LIST_INDEX};
 use crate::expr::{Path, Segment};
 
+/// Keywords that are operators between two terms.
+const OPERATOR_WORDS: [&str; 9] =
+    ["and", "or", "is", "in", "like", "between", "union", "except", "intersect"];
+
 /// A statement, and how many parameters it takes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parsed {
@@ -38,13 +43,14 @@ pub struct Parsed {
 /// # Errors
 /// `ValidationException`, in the service's words.
 pub fn parse(text: &str) -> Result<Parsed, OpError> {
-    let mut parser = Parser { tokens: cut(text)?, at: 0, parameters: 0, operators: 0, depth: 0 };
+    let tokens = cut(text)?;
+    let mut parser = Parser { tokens, at: 0, parameters: 0, operators: 0, depth: 0, untaken: None };
     let statement = parser.statement()?;
-    parser.eat(";");
-    if parser.kind() != &Kind::End {
-        return Err(malformed("Unexpected token after expression"));
+    parser.end()?;
+    match parser.untaken {
+        Some(error) => Err(error),
+        None => Ok(Parsed { statement, parameters: parser.parameters }),
     }
-    Ok(Parsed { statement, parameters: parser.parameters })
 }
 
 pub(super) struct Parser {
@@ -53,6 +59,8 @@ pub(super) struct Parser {
     parameters: usize,
     operators: u32,
     depth: u32,
+    /// The first thing met that is well formed but that the service does not take. It tells what is malformed first.
+    untaken: Option<OpError>,
 }
 
 impl Parser {
@@ -110,6 +118,8 @@ impl Parser {
             self.insert().map(Statement::Insert)
         } else if self.eat_word("UPDATE") {
             self.update().map(Statement::Update)
+        } else if self.eat_word("FROM") {
+            self.update_of_from().map(Statement::Update)
         } else if self.eat_word("DELETE") {
             self.delete().map(Statement::Delete)
         } else if self.is_word("EXISTS") && matches!(self.token(1).kind, Kind::Symbol("(")) {
@@ -125,12 +135,18 @@ impl Parser {
         }
     }
 
+    /// Nothing is left but perhaps a semicolon.
+    fn end(&mut self) -> Result<(), OpError> {
+        self.eat(";");
+        if self.kind() == &Kind::End { Ok(()) } else { Err(malformed("Unexpected token after expression")) }
+    }
+
     fn select(&mut self) -> Result<Select, OpError> {
         let columns = self.columns()?;
         if !self.eat_word("FROM") {
             return Err(malformed("Expected FROM after SELECT list"));
         }
-        let source = self.source("Unexpected from source")?;
+        let source = self.unnamed_source("Unexpected term")?;
         let filter = self.filter()?;
         let order = self.order()?;
         if self.eat_word("LIMIT") {
@@ -202,18 +218,37 @@ impl Parser {
         }
         let source = self.source("Expected identifier for simple path")?;
         if !self.eat_word("VALUE") {
-            // What stands here instead may be malformed in itself.
-            self.expression()?;
-            return Err(OpError::validation(
-                "Only single item Insert is supported: INSERT INTO table VALUE {…}",
+            self.take_not(OpError::validation(
+                "Unsupported operation: Inserting multiple items in a single statement is not supported, use \"INSERT INTO \
+                 tableName VALUE item\" instead",
             ));
+            self.eat_word("VALUES");
         }
         let value = self.expression()?;
+        if self.returning()?.is_some() {
+            self.take_not(OpError::validation("RETURNING is not supported in INSERT"));
+        }
         Ok(Insert { source, value })
     }
 
     fn update(&mut self) -> Result<Update, OpError> {
-        let source = self.source("Expected identifier for simple path")?;
+        let source = self.unnamed_source("Expected identifier for simple path")?;
+        let changes = self.changes()?;
+        let filter = self.filter()?;
+        let returning = self.returning()?;
+        Ok(Update { source, changes, filter, returning })
+    }
+
+    /// `FROM … WHERE … SET …`, which means the same.
+    fn update_of_from(&mut self) -> Result<Update, OpError> {
+        let source = self.unnamed_source("Unexpected term")?;
+        let filter = self.filter()?;
+        let changes = self.changes()?;
+        let returning = self.returning()?;
+        Ok(Update { source, changes, filter, returning })
+    }
+
+    fn changes(&mut self) -> Result<Vec<Change>, OpError> {
         let mut changes = Vec::new();
         loop {
             if self.eat_word("SET") {
@@ -230,19 +265,16 @@ impl Parser {
             } else if changes.is_empty() {
                 return Err(malformed("Expected data manipulation"));
             } else {
-                break;
+                return Ok(changes);
             }
         }
-        let filter = self.filter()?;
-        let returning = self.returning()?;
-        Ok(Update { source, changes, filter, returning })
     }
 
     fn delete(&mut self) -> Result<Delete, OpError> {
         if !self.eat_word("FROM") {
             return Err(malformed("Expected FROM after DELETE"));
         }
-        let source = self.source("Expected identifier for simple path")?;
+        let source = self.unnamed_source("Expected identifier for simple path")?;
         let filter = self.filter()?;
         let returning = self.returning()?;
         Ok(Delete { source, filter, returning })
@@ -268,6 +300,27 @@ impl Parser {
         Ok(Some(Returning { modified, new }))
     }
 
+    /// Notes what is well formed and not taken.
+    fn take_not(&mut self, error: OpError) {
+        self.untaken.get_or_insert(error);
+    }
+
+    /// A source without another name for it, which the service does not take.
+    fn unnamed_source(&mut self, otherwise: &str) -> Result<Source, OpError> {
+        let source = self.source(otherwise)?;
+        let names = self.eat_word("AS");
+        let is_name = match self.kind() {
+            Kind::Word(word) => !is_keyword(word) && !word.eq_ignore_ascii_case("RETURNING"),
+            Kind::Quoted(_) => true,
+            Kind::Text(_) | Kind::Number(_) | Kind::Symbol(_) | Kind::End => false,
+        };
+        if names || is_name {
+            self.name("Expected identifier for alias")?;
+            self.take_not(OpError::validation("Aliasing is not supported"));
+        }
+        Ok(source)
+    }
+
     /// A table, or an index behind a dot. `otherwise` is the fault of anything that is no name.
     fn source(&mut self, otherwise: &str) -> Result<Source, OpError> {
         let table = self.name(otherwise)?;
@@ -282,8 +335,12 @@ impl Parser {
     fn name(&mut self, otherwise: &str) -> Result<String, OpError> {
         let name = match self.kind() {
             Kind::Word(word) if is_keyword(word) => {
-                let fault = if otherwise == "Unexpected term" { "Unexpected keyword" } else { otherwise };
-                return Err(malformed(fault));
+                let is_operator = OPERATOR_WORDS.iter().any(|operator| operator.eq_ignore_ascii_case(word));
+                return Err(malformed(match otherwise {
+                    "Unexpected term" if is_operator => "Unexpected operator",
+                    "Unexpected term" => "Unexpected keyword",
+                    otherwise => otherwise,
+                }));
             }
             Kind::Word(name) | Kind::Quoted(name) => name.clone(),
             Kind::Text(_) | Kind::Number(_) | Kind::Symbol(_) | Kind::End => {
@@ -292,7 +349,7 @@ impl Parser {
         };
         self.advance();
         if name.is_empty() {
-            return Err(OpError::validation("Path component cannot be empty"));
+            return Err(OpError::validation("Path component cannot be an empty string"));
         }
         Ok(name)
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::ast::*;
-use crate::expr::{Path, Segment};
+use crate::expr::{Path, Segment, ValueType};
 
 pub(super) fn statement(statement: &Statement) -> String {
     match statement {
@@ -60,6 +60,19 @@ fn name(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+fn type_name(kind: ValueType) -> &'static str {
+    match kind {
+        ValueType::Null => "NULL",
+        ValueType::Bool => "BOOLEAN",
+        ValueType::B => "BLOB",
+        ValueType::S => "STRING",
+        ValueType::N => "NUMERIC",
+        ValueType::M => "TUPLE",
+        ValueType::L => "LIST",
+        ValueType::Ss | ValueType::Ns | ValueType::Bs => panic!("the language has no such type"),
+    }
+}
+
 fn text(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
@@ -103,7 +116,7 @@ pub(super) fn expression(one: &Expression) -> String {
         Expression::Between(a, b, c) => format!("{} BETWEEN {} AND {}", group(a), group(b), group(c)),
         Expression::In(a, list) => format!("{} IN [{}]", group(a), joined(list, expression)),
         Expression::IsMissing(a) => format!("{} IS MISSING", group(a)),
-        Expression::IsNull(a) => format!("{} IS NULL", group(a)),
+        Expression::IsType(a, kind) => format!("{} IS {}", group(a), type_name(*kind)),
         Expression::Plus(a, b) => format!("{} + {}", group(a), group(b)),
         Expression::Minus(a, b) => format!("{} - {}", group(a), group(b)),
     }

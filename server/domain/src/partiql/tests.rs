@@ -9,7 +9,7 @@ use super::reads::Read;
 use super::{parse, print};
 use crate::catalog::TableRecord;
 use crate::error::OpError;
-use crate::expr::{Comparator, Path, Segment};
+use crate::expr::{Comparator, Path, Segment, ValueType};
 use crate::ops::testing::table;
 use crate::ops::types::ReturnConsumed;
 use crate::schema::KeyAttribute;
@@ -34,6 +34,11 @@ fn comparators() -> impl Strategy<Value = Comparator> {
         Just(Comparator::Less),
         Just(Comparator::GreaterEqual),
     ]
+}
+
+fn types() -> impl Strategy<Value = ValueType> {
+    use ValueType::*;
+    prop::sample::select(vec![Null, Bool, B, S, N, M, L])
 }
 
 fn call(name: String, operands: Vec<Expression>) -> Expression {
@@ -77,7 +82,7 @@ fn expressions() -> impl Strategy<Value = Expression> {
             (one(), one(), one()).prop_map(|(a, b, c)| Expression::Between(a, b, c)),
             (one(), some()).prop_map(|(a, list)| Expression::In(a, list)),
             one().prop_map(Expression::IsMissing),
-            one().prop_map(Expression::IsNull),
+            (one(), types()).prop_map(|(a, kind)| Expression::IsType(a, kind)),
             (one(), one()).prop_map(|(a, b)| Expression::Plus(a, b)),
             (one(), one()).prop_map(|(a, b)| Expression::Minus(a, b)),
         ]
@@ -253,6 +258,7 @@ fn reads_that_overlap_or_do_not_fit_are_refused() {
         ("pk = 'a' OR pk = 'a'", overlapping.to_owned()),
         ("pk = 'a' AND (sk > '0' OR sk < '5')", overlapping.to_owned()),
         ("pk = 'a' AND (sk = '1' OR v = 'x')", overlapping.to_owned()),
+        ("pk = 'a' AND v <> 'x' OR pk = 'a' AND sk = '2'", overlapping.to_owned()),
         ("pk = 'a' AND (begins_with(sk, 'ab') OR sk BETWEEN 'aa' AND 'abc')", overlapping.to_owned()),
         ("pk = 1", format!("{mismatch} pk")),
         ("pk = 'a' AND sk IN ['1', 2]", format!("{mismatch} sk")),
@@ -261,6 +267,20 @@ fn reads_that_overlap_or_do_not_fit_are_refused() {
         assert_eq!(message(&format!("SELECT * FROM tbl WHERE {clause}")), expected, "{clause}");
     }
     assert_eq!(reads(&format!("WHERE pk IN [{many}] OR v = 1")), (0, 0, 1));
+    for negated in
+        ["NOT sk = '1'", "sk <> '1'", "NOT begins_with(sk, 'x')", "NOT sk IN ['1', '3']", "NOT sk > '5'"]
+    {
+        assert_eq!(
+            reads(&format!("WHERE pk = 'a' AND {negated} OR pk = 'a' AND sk = '2'")),
+            (0, 1, 0),
+            "{negated}"
+        );
+        assert_eq!(
+            reads(&format!("WHERE pk = 'a' OR pk = 'a' AND {negated} OR pk = 'b'")),
+            (0, 2, 0),
+            "{negated}"
+        );
+    }
     assert_eq!(reads("WHERE pk = 'a' AND (begins_with(sk, 'ab') OR sk = 'ac' OR sk < 'ab')"), (0, 3, 0));
 }
 
@@ -321,6 +341,25 @@ fn faults_have_the_services_texts() {
     let malformed = "Statement wasn't well formed, can't be processed: ";
     for (text, expected) in [
         ("SLECT * FROM tbl", format!("{malformed}Expected data manipulation")),
+        ("SELECT * FROM tbl WHERE a = 'x", malformed.to_owned()),
+        ("SELECT * FROM tbl WHERE a = 1 # note", malformed.to_owned()),
+        ("SELECT * FROM tbl WHERE", format!("{malformed}Unexpected term")),
+        ("SELECT * FROM tbl WHERE a = 1 AND", format!("{malformed}Missing right-hand side expression of infix operator")),
+        ("SELECT * FROM tbl WHERE ORDER BY pk", format!("{malformed}Unexpected keyword")),
+        ("SELECT * FROM tbl WHERE IS NULL", format!("{malformed}Unexpected operator")),
+        ("SELECT * FROM tbl WHERE a = LIKE", format!("{malformed}Unexpected operator")),
+        ("SELECT * FROM tbl WHERE a IS FOO", format!("{malformed}Expected type name")),
+        ("SELECT * FROM", format!("{malformed}Unexpected term")),
+        ("DELETE FROM WHERE pk = 'a'", format!("{malformed}Expected identifier for simple path")),
+        ("FROM tbl SET c = 1 WHERE pk = 'a'", format!("{malformed}Unexpected token after expression")),
+        ("INSERT INTO tbl t VALUE {'pk': 'x'}", format!("{malformed}Unexpected token after expression")),
+        ("SELECT * FROM tbl AS t WHERE a = 1", "Aliasing is not supported".into()),
+        ("UPDATE tbl t SET a = 3 WHERE pk = 'a'", "Aliasing is not supported".into()),
+        ("SELECT * FROM \"\" WHERE pk = 'x'", "Path component cannot be an empty string".into()),
+        ("INSERT INTO tbl VALUE {'pk': 'a', 'l': [1, 1e126]}",
+            "Number overflow. Attempting to store a number with magnitude larger than supported range under root[1]".into()),
+        ("SELECT * FROM tbl WHERE a IS INT4",
+            "Unsupported data type for IS operator: INT4. Supported data types are [MISSING, NULL, BOOLEAN, BLOB, STRING, NUMERIC, STRUCT, TUPLE, LIST]".into()),
         ("UPDATE a-b SET c = 1", format!("{malformed}Expected data manipulation")),
         ("SELECT * FROM tbl WHERE a = 1 garbage", format!("{malformed}Unexpected token after expression")),
         ("SELECT * FROM tbl WHERE m.inner = 1", format!("{malformed}Invalid path dot component")),

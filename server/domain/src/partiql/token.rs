@@ -2,7 +2,8 @@
 //!
 //! Names stand bare or in double quotes, texts in single quotes; a quote inside is written twice. `--` begins a comment that
 //! ends with its line, `/*` one that ends with `*/`. Signs are tokens of their own: the parser makes them part of a number.
-//! Lines and columns are counted in characters from 1, as messages show them.
+//! Lines and columns are counted in characters from 1, as messages show them. What cannot be cut has the service's message for
+//! it: that the statement is not well formed, and no word more.
 
 use super::malformed;
 use crate::error::OpError;
@@ -113,7 +114,7 @@ impl Lexer<'_> {
                 self.advance(self.rest.find('\n').unwrap_or(self.rest.len()));
             } else if self.rest.starts_with("/*") {
                 let Some(end) = self.rest[2..].find("*/") else {
-                    return Err(malformed("Unexpected end of statement in a comment"));
+                    return Err(malformed(""));
                 };
                 self.advance(end + 4);
             } else {
@@ -141,7 +142,7 @@ impl Lexer<'_> {
             return self.number();
         }
         let Some(symbol) = SYMBOLS.iter().find(|symbol| self.rest.starts_with(**symbol)) else {
-            return Err(malformed("Unexpected character"));
+            return Err(malformed(""));
         };
         self.advance(symbol.len());
         Ok(Kind::Symbol(symbol))
@@ -160,7 +161,7 @@ impl Lexer<'_> {
         self.advance(1);
         loop {
             let Some(end) = self.rest.find(quote) else {
-                return Err(malformed("Unexpected end of statement in a quoted text"));
+                return Err(malformed(""));
             };
             text.push_str(&self.rest[..end]);
             self.advance(end + 1);
@@ -172,26 +173,37 @@ impl Lexer<'_> {
         }
     }
 
-    /// Digits, a fraction, an exponent. What follows at once must not be part of a name.
+    /// Digits, a fraction, an exponent. What follows at once must not be part of a name. Exponent and scale (digits behind the
+    /// point less the exponent) are numbers of 32 bits, as in the decimals that the service makes of them.
     fn number(&mut self) -> Result<Kind, OpError> {
         let is_digit = |c: char| c.is_ascii_digit();
         let mut text = self.take_while(is_digit).to_owned();
+        let (mut fraction, mut exponent) = (0, 0i64);
         if self.rest.starts_with('.') {
             self.advance(1);
             text.push('.');
             text.push_str(self.take_while(is_digit));
+            fraction = text.len() - text.find('.').unwrap_or(0) - 1;
         }
         if self.rest.starts_with(['e', 'E']) {
             let sign = self.rest[1..].starts_with(['+', '-']);
             let head = 1 + usize::from(sign);
             if self.rest[head..].starts_with(is_digit) {
+                let begin = text.len() + 1;
                 text.push_str(&self.rest[..head]);
                 self.advance(head);
                 text.push_str(self.take_while(is_digit));
+                exponent = text[begin..].parse().map_err(|_| malformed(""))?;
             }
         }
+        let scale = i64::try_from(fraction).map(|digits| digits.checked_sub(exponent));
+        if i32::try_from(exponent).is_err()
+            || !matches!(scale, Ok(Some(scale)) if i32::try_from(scale).is_ok())
+        {
+            return Err(malformed(""));
+        }
         if self.rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$')) {
-            return Err(malformed("Invalid numeric literal"));
+            return Err(malformed(""));
         }
         Ok(Kind::Number(text))
     }
@@ -232,6 +244,9 @@ mod tests {
         }
         assert_eq!(kinds("-1"), [Kind::Symbol("-"), Kind::Number("1".into())]);
         assert!(cut("1a").is_err() && cut("1e").is_err());
+        for beyond in ["1e2147483648", "1e99999999999999999999", "1.5e-2147483647"] {
+            assert_eq!(cut(beyond).expect_err(beyond), malformed(""));
+        }
     }
 
     #[test]

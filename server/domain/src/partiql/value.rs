@@ -57,7 +57,7 @@ fn constant(expression: &Expression, place: &mut String, level: usize) -> Result
     };
     Ok(match expression {
         Expression::Text(text) => AttributeValue::S(text.clone()),
-        Expression::Number(number) => value_rules::number(number)?,
+        Expression::Number(number) => number_at(number, place)?,
         Expression::Boolean(flag) => AttributeValue::Bool(*flag),
         Expression::Null => AttributeValue::Null,
         Expression::List(elements) => {
@@ -72,7 +72,7 @@ fn constant(expression: &Expression, place: &mut String, level: usize) -> Result
             for (name, member) in members {
                 let member = below(place, &format!(".{name}"), |place| constant(member, place, level + 1))?;
                 if map.insert(name.clone(), member).is_some() {
-                    return Err(OpError::Validation(format!("Duplicate member {name} under key {place}")));
+                    return Err(duplicate(name, place));
                 }
             }
             AttributeValue::M(map)
@@ -89,9 +89,17 @@ fn constant(expression: &Expression, place: &mut String, level: usize) -> Result
         | Expression::Between(..)
         | Expression::In(..)
         | Expression::IsMissing(_)
-        | Expression::IsNull(_)
+        | Expression::IsType(..)
         | Expression::Plus(..)
         | Expression::Minus(..) => return Err(unsupported("NAry", place)),
+    })
+}
+
+/// A number; what is no number of the service's is told with its place.
+fn number_at(number: &str, place: &str) -> Result<AttributeValue, OpError> {
+    value_rules::number(number).map_err(|error| match error {
+        OpError::Validation(text) => OpError::Validation(format!("{text} under {place}")),
+        other => other,
     })
 }
 
@@ -102,6 +110,11 @@ fn below<T>(place: &mut String, step: &str, read: impl FnOnce(&mut String) -> T)
     let read = read(place);
     place.truncate(length);
     read
+}
+
+/// The service's text for a map that has a member twice.
+pub(super) fn duplicate(name: &str, place: &str) -> OpError {
+    OpError::Validation(format!("Duplicate keys in tuple. Key: {name} under {place}"))
 }
 
 /// The place of the first value below this one that holds no other: what the service names when a literal is too deep.
@@ -148,7 +161,7 @@ fn set(elements: &[Expression], place: &str) -> Result<AttributeValue, OpError> 
     }
     let list = numbers.join(", ");
     for number in &numbers {
-        value_rules::number(number)?;
+        number_at(number, place)?;
     }
     value_rules::number_set(numbers).map_err(|_| {
         OpError::Validation(format!(

@@ -7,20 +7,25 @@
 //! Absent on purpose: walking from shard to shard (the caller continues with the next one), capacity, and the wire's
 //! form of a page.
 
+pub mod check;
 pub mod plan;
+pub mod vectors;
 pub mod view;
 
 mod index;
 mod page;
+mod rows;
 mod run;
 mod transactions;
 
 #[cfg(test)]
 mod tests;
 
+pub use check::{CheckPage, CheckPlan, CheckRow, CheckRows, CheckSide};
 pub use plan::{
-    GetPlan, GotAt, IndexPage, IndexPlan, IndexRun, Page, PageShape, Plan, QueryPlan, ReadReply, ScanPlan,
-    TransactionsPage,
+    GetPlan, GotAt, IndexPage, IndexPlan, IndexRun, Nearest, Neighbour, Page, PageShape, Plan, QueryPlan,
+    ReadReply, ScanPlan, TransactionsPage, VectorPlan,
 };
+pub(crate) use rows::{get_row, scan_rows};
 pub use run::{Spans, StoredSpans, run};
 pub use view::{View, ViewError, Visit};

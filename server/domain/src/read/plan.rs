@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use trilith_values::key::KeyValue;
-use trilith_values::{Item, SchemaVersion, ShardId, TableId, TransactionId};
+use trilith_values::{AttributeValue, Item, SchemaVersion, ShardId, TableId, TransactionId};
 
+use super::check::{CheckPage, CheckPlan};
 use crate::catalog::Catalog;
 use crate::codec::items;
 use crate::expr::key_condition::RangeTest;
@@ -13,7 +14,7 @@ use crate::expr::{Condition, Projection};
 use crate::item::ItemKey;
 use crate::machine::ledger::LedgerRow;
 use crate::machine::{OwedRow, PreparedRow};
-use crate::schema::{HashInterval, IndexCount};
+use crate::schema::{DistanceFunction, HashInterval, IndexCount};
 use crate::time::Stamp;
 
 /// A read of one shard.
@@ -70,6 +71,40 @@ pub enum Plan {
         /// Rows of each kind at the most.
         limit: u32,
     },
+    /// The nearest vectors of a vector index.
+    Vectors(Box<VectorPlan>),
+    /// Rows of one side of an index, to be compared with the other.
+    Check(CheckPlan),
+}
+
+/// Searches a shard's part of a vector index.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct VectorPlan {
+    /// The index.
+    pub index: TableId,
+    /// Version of its descriptor that the op was bound to.
+    pub schema: SchemaVersion,
+    /// Which entries; the shard must own them all.
+    pub run: IndexRun,
+    /// How near vectors are.
+    pub distance: DistanceFunction,
+    /// What is searched for: finite, and as long as the index's vectors.
+    pub vector: Vec<f32>,
+    /// How many at the most, 1 to 100.
+    pub top: u32,
+    /// Attributes that must have these values.
+    pub filters: Vec<(String, AttributeValue)>,
+    /// The name under which vectors are shown, where they are.
+    pub shown: Option<String>,
+    /// What of each entry; `None` is all that it shows.
+    pub projection: Option<Projection>,
+}
+
+impl VectorPlan {
+    /// A hash that the owner of the entries owns.
+    pub fn place(&self) -> u64 {
+        self.run.place()
+    }
 }
 
 /// Reads a page of an index.
@@ -114,9 +149,15 @@ pub enum IndexRun {
 impl IndexPlan {
     /// A hash that the owner of the entries owns.
     pub fn place(&self) -> u64 {
-        match &self.run {
-            IndexRun::Partition { hash, .. } => *hash,
-            IndexRun::Interval(interval) => interval.first,
+        self.run.place()
+    }
+}
+
+impl IndexRun {
+    fn place(&self) -> u64 {
+        match self {
+            Self::Partition { hash, .. } => *hash,
+            Self::Interval(interval) => interval.first,
         }
     }
 }
@@ -231,6 +272,31 @@ pub enum ReadReply {
     TransactGot(Vec<GotAt>),
     /// Of what a shard keeps of transactions.
     Transactions(Box<TransactionsPage>),
+    /// Of a search of vectors.
+    Nearest(Nearest),
+    /// Of one side of an index.
+    Checked(Box<CheckPage>),
+}
+
+/// The nearest entries of a shard's part of a vector index.
+#[derive(Clone, Debug, Default, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Nearest {
+    /// The nearest first.
+    pub found: Vec<Neighbour>,
+    /// How many vectors there are to find.
+    pub vectors: u64,
+}
+
+/// An entry that was found.
+#[derive(Clone, Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+pub struct Neighbour {
+    /// How far it is ([`Probe::distance`](crate::schema::vector::Probe::distance)).
+    pub distance: f64,
+    /// Key of its row: of two that are equally far, the lesser comes first.
+    pub key: Vec<u8>,
+    /// What is shown of it.
+    #[borsh(serialize_with = "items::write", deserialize_with = "items::read")]
+    pub item: Item,
 }
 
 /// An item as a transaction reads it.

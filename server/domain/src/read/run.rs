@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use trilith_values::{SchemaVersion, ShardId, TableId};
 
+use super::check::check;
 use super::index::index;
 use super::page::{Bounds, read_page};
 use super::plan::{GetPlan, GotAt, Plan, QueryPlan, ReadReply, ScanPlan};
-use super::transactions;
 use super::view::{View, ViewError};
+use super::{transactions, vectors};
 use crate::catalog::Catalog;
 use crate::codec;
 use crate::item::StoredItem;
@@ -77,11 +78,13 @@ pub fn run(spans: &dyn Spans, view: &dyn View, plan: &Plan) -> Result<ReadReply,
             Ok(ReadReply::Catalog(newer.map(Box::new)))
         }
         Plan::Index(plan) => index(spans, view, plan),
+        Plan::Vectors(plan) => vectors::nearest(spans, view, plan),
         Plan::CountIndexes { table } => Ok(match spans.span(*table)? {
             Some(span) => ReadReply::IndexesCounted(span.local),
             None => ReadReply::NotMine,
         }),
         Plan::Backfilled { table, index } => backfilled(spans, view, *table, *index),
+        Plan::Check(plan) => check(spans, view, plan),
         Plan::Owed { after, max_bytes } => owed(spans, view, *after, *max_bytes),
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod index;
 pub mod table;
+pub mod vector;
 
-pub use index::{IndexEntry, IndexKey, IndexProjection, IndexSchema, IndexScope};
+pub use index::{IndexEntry, IndexKey, IndexKind, IndexProjection, IndexSchema, IndexScope};
 pub use table::{HashInterval, IndexCount, KeyAttribute, Span, TableSchema};
+pub use vector::{DistanceFunction, VectorSchema};

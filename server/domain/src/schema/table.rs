@@ -8,6 +8,7 @@ use trilith_values::key::KeyType;
 use trilith_values::{SchemaVersion, ShardId, TableId};
 
 use super::index::IndexSchema;
+use super::vector::VectorSchema;
 use crate::time::Stamp;
 
 /// A key attribute of a table: its name and declared type.
@@ -40,6 +41,8 @@ pub struct TableSchema {
     pub indexes: Vec<IndexSchema>,
     /// Of a global index's own descriptor: the table that it is an index of.
     pub index_of: Option<TableId>,
+    /// Of a vector index's own descriptor: what makes it one.
+    pub vector: Option<VectorSchema>,
 }
 
 impl TableSchema {
@@ -69,6 +72,7 @@ impl BorshSerialize for TableSchema {
         if self.is_extended() {
             self.indexes.serialize(writer)?;
             self.index_of.serialize(writer)?;
+            self.vector.serialize(writer)?;
         }
         Ok(())
     }
@@ -81,12 +85,14 @@ impl BorshDeserialize for TableSchema {
         let hash = KeyAttribute::deserialize_reader(reader)?;
         let (range, extended) = read_tagged(reader)?;
         let seed = u64::deserialize_reader(reader)?;
-        let (indexes, index_of) = if extended {
-            (Vec::deserialize_reader(reader)?, Option::deserialize_reader(reader)?)
-        } else {
-            (Vec::new(), None)
-        };
-        Ok(Self { table, version, hash, range, seed, indexes, index_of })
+        let mut schema =
+            Self { table, version, hash, range, seed, indexes: Vec::new(), index_of: None, vector: None };
+        if extended {
+            schema.indexes = Vec::deserialize_reader(reader)?;
+            schema.index_of = Option::deserialize_reader(reader)?;
+            schema.vector = Option::deserialize_reader(reader)?;
+        }
+        Ok(schema)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
@@ -14,8 +15,8 @@ use trilith_domain::catalog::{
     Catalog, CatalogCommand, CatalogReply, ClusterRecord, NodeRecord, NodeState, ReplicaPlace, ShardRecord,
     TableRecord,
 };
-use trilith_domain::keyspace::CATALOG_SHARD;
-use trilith_domain::machine::{CommandBody, Reply, ReplyBody};
+use trilith_domain::keyspace::{CATALOG_SHARD, Family};
+use trilith_domain::machine::{CommandBody, Limits, Reply, ReplyBody};
 use trilith_domain::read::{Plan, ReadReply};
 use trilith_values::{NodeId, ReplicaId, SchemaVersion, ShardId, TableId};
 
@@ -69,9 +70,14 @@ struct Known {
 impl LocalCluster {
     /// The first node of a cluster with so many shards for data.
     pub fn new(data_shards: u32) -> Arc<Self> {
+        Self::with_limits(data_shards, Limits::default())
+    }
+
+    /// The same, whose shards refuse writes by these limits.
+    pub fn with_limits(data_shards: u32, limits: Limits) -> Arc<Self> {
         let ids = (0..=data_shards).map(ShardId);
         let world = World {
-            shards: Mutex::new(ids.map(|id| (id, LocalShard::new(id))).collect()),
+            shards: Mutex::new(ids.map(|id| (id, LocalShard::new(id, limits))).collect()),
             lagging: Mutex::default(),
             on_write: Mutex::default(),
             on_read: Mutex::default(),
@@ -156,6 +162,12 @@ impl LocalCluster {
         };
         self.world.applied.notify_waiters();
         reply
+    }
+
+    /// Sets or removes a row past every command and every rule: damage, for those who look for it.
+    pub fn plant(&self, shard: ShardId, family: Family, key: &[u8], value: Option<Bytes>) {
+        let mut shards = self.world.shards.lock();
+        shards.get_mut(&shard).expect("a shard of this cluster").plant(family, key, value);
     }
 
     fn catch_up(&self) {

@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use trilith_domain::keyspace::Family;
 use trilith_domain::machine::{
-    Batch, Command, CommandBody, Effect, Effects, Prefetched, Reply, ShardState, apply_batch, reads_of,
+    Batch, Command, CommandBody, Effect, Effects, Limits, Prefetched, Reply, ShardState, apply_batch,
+    reads_of,
 };
 use trilith_domain::read::{Plan, ReadReply, View, ViewError, Visit, run};
 use trilith_domain::time::Stamp;
@@ -22,8 +23,8 @@ pub struct LocalShard {
 
 impl LocalShard {
     /// Without a row.
-    pub fn new(shard: ShardId) -> Self {
-        Self { state: ShardState::new(shard), rows: BTreeMap::new(), index: 0 }
+    pub fn new(shard: ShardId, limits: Limits) -> Self {
+        Self { state: ShardState::new(shard).with_limits(limits), rows: BTreeMap::new(), index: 0 }
     }
 
     /// The state besides the rows of items.
@@ -51,6 +52,15 @@ impl LocalShard {
             apply_batch(&mut self.state, fetched, &batch, self.index).expect("rows in memory are intact");
         self.write(effects);
         replies.pop().expect("one command has one reply")
+    }
+
+    /// Sets or removes a row, whatever the state says.
+    pub(super) fn plant(&mut self, family: Family, key: &[u8], value: Option<Bytes>) {
+        let effect = match value {
+            Some(value) => Effect::Put { family, key: Bytes::copy_from_slice(key), value },
+            None => Effect::Delete { family, key: Bytes::copy_from_slice(key) },
+        };
+        self.write(Effects(vec![effect]));
     }
 
     fn write(&mut self, effects: Effects) {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use trilith_domain::ops::transact_get_items::{GetInput, TransactGetItemInput};
 use trilith_domain::ops::transact_write_items::{ActionInput, TransactWriteItemInput};
 use trilith_domain::ops::types::{
-    AttributeDefinition, KeySchemaElement, KeysAndAttributes, TableInput, WriteRequestInput,
+    AttributeDefinition, IndexInput, KeySchemaElement, KeysAndAttributes, Projection, TableInput,
+    WriteRequestInput,
 };
 use trilith_domain::ops::{
     BatchGetItemInput, BatchWriteItemInput, CreateTableInput, GetItemInput, PutItemInput, QueryInput,
@@ -45,6 +46,42 @@ pub fn create(name: &str) -> CreateTableInput {
         attribute_definitions: Some([("p", "S"), ("s", "N")].map(define).to_vec()),
         key_schema: Some([("p", "HASH"), ("s", "RANGE")].map(element).to_vec()),
         billing_mode: Some("PAY_PER_REQUEST".to_owned()),
+        ..Default::default()
+    }
+}
+
+/// The local index of [`create_indexed`], by `v`.
+pub const BY_V: &str = "by_v";
+/// The global index of [`create_indexed`], by `w` and `v`.
+pub const BY_W: &str = "by_w";
+
+/// CreateTable, on demand, with a local index by `v` (a number) that holds everything, and a global one by `w` (a string)
+/// and `v` that holds the attribute `x`.
+pub fn create_indexed(name: &str) -> CreateTableInput {
+    let mut input = create(name);
+    for (name, kind) in [("v", "N"), ("w", "S")] {
+        input.attribute_definitions.get_or_insert_default().push(AttributeDefinition {
+            attribute_name: Some(name.to_owned()),
+            attribute_type: Some(kind.to_owned()),
+        });
+    }
+    input.local_secondary_indexes = Some(vec![index(BY_V, ["p", "v"], "ALL", None)]);
+    input.global_secondary_indexes = Some(vec![index(BY_W, ["w", "v"], "INCLUDE", Some("x"))]);
+    input
+}
+
+fn index(name: &str, keys: [&str; 2], projection: &str, included: Option<&str>) -> IndexInput {
+    let element = |(attribute, kind): (&str, &str)| KeySchemaElement {
+        attribute_name: Some(attribute.to_owned()),
+        key_type: Some(kind.to_owned()),
+    };
+    IndexInput {
+        index_name: Some(name.to_owned()),
+        key_schema: Some(keys.into_iter().zip(["HASH", "RANGE"]).map(element).collect()),
+        projection: Some(Projection {
+            projection_type: Some(projection.to_owned()),
+            non_key_attributes: included.map(|name| vec![name.to_owned()]),
+        }),
         ..Default::default()
     }
 }

@@ -15,7 +15,7 @@ use futures::future::{join, join_all};
 use trilith_cluster::ClusterError;
 use trilith_domain::OpError;
 use trilith_domain::machine::ledger::{Decision, LedgerCommand, LedgerReply, Token};
-use trilith_domain::machine::{CommandBody, Finish, PartVerdict, Prepare, ReplyBody, Sizes, Write};
+use trilith_domain::machine::{CommandBody, Finish, PartVerdict, Prepare, ReplyBody, Write, WrittenIndexed};
 use trilith_domain::time::Stamp;
 use trilith_values::{ShardId, TransactionId};
 
@@ -39,8 +39,8 @@ struct Attempt<'a> {
 
 /// What the shards said to phase 1.
 enum Phase1 {
-    /// All are ready: the sizes around each write, in the order of the request.
-    Ready(Vec<Sizes>),
+    /// All are ready: each write, in the order of the request.
+    Ready(Vec<WrittenIndexed>),
     /// They are not.
     Not(Result<Written, OpError>),
 }
@@ -64,8 +64,8 @@ impl Engine {
         };
         let attempt = Attempt { caller, id: TransactionId(bits), ledger, parts: &parts, token };
         let until = Stamp(self.cluster.now_micros() + DECIDE_WITHIN_MICROS);
-        let sizes = match self.phase_1(&attempt, count).await {
-            Phase1::Ready(sizes) => sizes,
+        let ready = match self.phase_1(&attempt, count).await {
+            Phase1::Ready(ready) => ready,
             Phase1::Not(written) => {
                 self.give_up(&attempt).await;
                 return written;
@@ -76,12 +76,12 @@ impl Engine {
             participants: parts.iter().map(|part| part.shard).collect(),
             until,
             token: attempt.token.clone(),
-            sizes: sizes.iter().map(|sizes| sizes.new).collect(),
+            sizes: ready.iter().map(WrittenIndexed::larger).collect(),
         };
         match self.ledger(caller, ledger, decide).await {
             Ok(LedgerReply::Decided(Decision::Commit)) => {
                 self.finish(&attempt).await?;
-                Ok(Written::Done(sizes))
+                Ok(Written::Done(ready))
             }
             // Somebody gave up on it: it was too slow.
             Ok(LedgerReply::Decided(Decision::Abort)) => {
@@ -114,7 +114,9 @@ impl Engine {
         let (mut again, mut failed) = (false, None);
         for (part, reply) in attempt.parts.iter().zip(prepared) {
             let found = match reply.map(|reply| reply.body) {
-                Ok(ReplyBody::Prepared(sizes)) => sizes.into_iter().map(PartVerdict::Fine).collect(),
+                Ok(ReplyBody::Prepared(ready)) => {
+                    ready.into_iter().map(|ready| PartVerdict::Fine(Box::new(ready))).collect()
+                }
                 Ok(ReplyBody::Cancelled(verdicts)) => verdicts,
                 Ok(ReplyBody::NotMine | ReplyBody::SchemaMismatch { .. }) => {
                     again = true;
@@ -147,17 +149,17 @@ impl Engine {
         if again {
             return Phase1::Not(Ok(Written::Again));
         }
-        let fine = verdicts.iter().map(|verdict| match verdict {
-            PartVerdict::Fine(sizes) => Some(*sizes),
+        if !verdicts.iter().all(|verdict| matches!(verdict, PartVerdict::Fine(_))) {
+            return Phase1::Not(Ok(Written::Cancelled(verdicts)));
+        }
+        let ready = verdicts.into_iter().filter_map(|verdict| match verdict {
+            PartVerdict::Fine(ready) => Some(*ready),
             PartVerdict::ConditionFailed { .. }
             | PartVerdict::Invalid(_)
             | PartVerdict::Conflict
             | PartVerdict::CollectionFull => None,
         });
-        match fine.collect() {
-            Some(sizes) => Phase1::Ready(sizes),
-            None => Phase1::Not(Ok(Written::Cancelled(verdicts))),
-        }
+        Phase1::Ready(ready.collect())
     }
 
     /// Claims the token; without one there is nothing to claim.

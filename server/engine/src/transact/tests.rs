@@ -16,7 +16,7 @@ use crate::test_support::requests::{
     create, get, item, key, n, put, transact, transact_check, transact_get, transact_put,
 };
 use crate::test_support::{Client, Fault, LocalCluster};
-use crate::workers::{SweepSettings, TxnSweep};
+use crate::workers::TxnSweep;
 
 async fn orders(shards: u32) -> (Arc<LocalCluster>, Client) {
     let cluster = LocalCluster::new(shards);
@@ -142,9 +142,8 @@ fn locks(cluster: &LocalCluster) -> usize {
 
 /// What the worker does when a transaction has been left alone for long enough.
 async fn sweep(cluster: &Arc<LocalCluster>) {
-    let settings = SweepSettings::default();
-    cluster.advance(settings.patience);
-    TxnSweep::new(Arc::clone(cluster) as _, settings).pass().await;
+    cluster.advance(TxnSweep::PACE.patience);
+    TxnSweep::new(Arc::clone(cluster) as _, TxnSweep::PACE).pass().await;
 }
 
 #[tokio::test]

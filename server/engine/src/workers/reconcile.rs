@@ -16,31 +16,11 @@ use trilith_cluster::{Cluster, now};
 use trilith_domain::catalog::{Catalog, TableRecord, TableStatus};
 use trilith_values::{SchemaVersion, TableId};
 
+use super::Pace;
 use crate::lifecycle;
 
 /// Tables that are taken on at a time.
 const TABLES_AT_ONCE: usize = 8;
-
-/// How the reconciler takes its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Between two passes.
-    pub every: Duration,
-    /// How long a table is left to the request that changed it.
-    pub patience: Duration,
-    /// How long one attempt may take.
-    pub attempt: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            every: Duration::from_secs(1),
-            patience: Duration::from_secs(3),
-            attempt: Duration::from_secs(10),
-        }
-    }
-}
 
 /// The state in which a table was first seen.
 type State = (TableStatus, SchemaVersion);
@@ -48,20 +28,27 @@ type State = (TableStatus, SchemaVersion);
 /// The worker.
 pub struct Reconciler {
     cluster: Arc<dyn Cluster>,
-    settings: Settings,
+    pace: Pace,
     /// Tables in a passing state, and since when.
     waiting: BTreeMap<TableId, (State, Instant)>,
 }
 
 impl Reconciler {
+    /// The usual.
+    pub const PACE: Pace = Pace {
+        every: Duration::from_secs(1),
+        patience: Duration::from_secs(3),
+        attempt: Duration::from_secs(10),
+    };
+
     /// One that has seen nothing yet.
-    pub fn new(cluster: Arc<dyn Cluster>, settings: Settings) -> Self {
-        Self { cluster, settings, waiting: BTreeMap::new() }
+    pub fn new(cluster: Arc<dyn Cluster>, pace: Pace) -> Self {
+        Self { cluster, pace, waiting: BTreeMap::new() }
     }
 
     /// Passes for ever.
     pub async fn run(mut self) {
-        let mut every = tokio::time::interval(self.settings.every);
+        let mut every = tokio::time::interval(self.pace.every);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             every.tick().await;
@@ -75,7 +62,7 @@ impl Reconciler {
             self.note(at);
             return 0;
         }
-        let deadline = now() + self.settings.attempt;
+        let deadline = now() + self.pace.attempt;
         // What this node knows may be old; without a leader nothing could be done anyway.
         if self.cluster.refresh_catalog(deadline).await.is_err() {
             return 0;
@@ -105,7 +92,7 @@ impl Reconciler {
         let overdue = |(table, (state, since)): (&TableId, &(State, Instant))| {
             let record = catalog.table(*table)?;
             let same = *state == (record.status, record.version);
-            let late = at.saturating_duration_since(*since) >= self.settings.patience;
+            let late = at.saturating_duration_since(*since) >= self.pace.patience;
             (same && late).then(|| TableRecord::clone(record))
         };
         self.waiting.iter().filter_map(overdue).collect()

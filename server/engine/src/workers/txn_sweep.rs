@@ -3,7 +3,7 @@
 //! A pass looks at what each shard keeps of transactions, most often nothing, in the replica at hand:
 //!
 //! - Items that are locked for longer than any transaction takes: asks the ledger for the decision (which aborts a
-//!   transaction that has none) and finishes. So nothing stays locked for more than [`Settings::patience`] and a pass.
+//!   transaction that has none) and finishes. So nothing stays locked for more than [`Pace::patience`] and a pass.
 //! - Decisions that are as old: once no shard that took part holds a lock any more, they are forgotten, many at once.
 //! - Tokens that have expired.
 //!
@@ -22,47 +22,35 @@ use trilith_domain::machine::{CommandBody, Finish, PreparedRow, ReplyBody};
 use trilith_domain::read::{Plan, ReadReply, TransactionsPage};
 use trilith_values::{ShardId, TransactionId};
 
+use super::Pace;
+
 /// Rows of a kind that a pass takes from a shard.
 const ROWS_MAX: u32 = 1_000;
-
-/// How the sweep takes its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Between two passes.
-    pub every: Duration,
-    /// How long a transaction is left to its coordinator.
-    pub patience: Duration,
-    /// How long one attempt may take.
-    pub attempt: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            every: Duration::from_secs(1),
-            patience: Duration::from_secs(2),
-            attempt: Duration::from_secs(5),
-        }
-    }
-}
 
 /// The worker.
 pub struct TxnSweep {
     cluster: Arc<dyn Cluster>,
-    settings: Settings,
+    pace: Pace,
     /// Shards that kept nothing of transactions when they had applied their log up to here.
     quiet: Mutex<BTreeMap<ShardId, u64>>,
 }
 
 impl TxnSweep {
+    /// The usual.
+    pub const PACE: Pace = Pace {
+        every: Duration::from_secs(1),
+        patience: Duration::from_secs(2),
+        attempt: Duration::from_secs(5),
+    };
+
     /// Of this cluster.
-    pub fn new(cluster: Arc<dyn Cluster>, settings: Settings) -> Self {
-        Self { cluster, settings, quiet: Mutex::default() }
+    pub fn new(cluster: Arc<dyn Cluster>, pace: Pace) -> Self {
+        Self { cluster, pace, quiet: Mutex::default() }
     }
 
     /// Passes for ever.
     pub async fn run(self) {
-        let mut every = tokio::time::interval(self.settings.every);
+        let mut every = tokio::time::interval(self.pace.every);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             every.tick().await;
@@ -102,7 +90,7 @@ impl TxnSweep {
             return Ok(());
         }
         let micros = self.cluster.now_micros();
-        let patience = u64::try_from(self.settings.patience.as_micros()).unwrap_or(u64::MAX);
+        let patience = u64::try_from(self.pace.patience.as_micros()).unwrap_or(u64::MAX);
         let old = |at: u64, age: u64| at.saturating_add(age) <= micros;
         for (transaction, row) in &page.prepared {
             if old(row.since.0, patience) {
@@ -171,7 +159,7 @@ impl TxnSweep {
 
     async fn look(&self, shard: ShardId, freshness: Freshness) -> Result<TransactionsPage, ClusterError> {
         let plan = Plan::Transactions { shard, limit: ROWS_MAX };
-        match self.cluster.read(shard, freshness, &plan, now() + self.settings.attempt).await? {
+        match self.cluster.read(shard, freshness, &plan, now() + self.pace.attempt).await? {
             ReadReply::Transactions(page) => Ok(*page),
             other => Err(ClusterError::Unknown(format!("a shard answered {other:?}"))),
         }
@@ -185,6 +173,6 @@ impl TxnSweep {
     }
 
     async fn write(&self, shard: ShardId, body: CommandBody) -> Result<ReplyBody, ClusterError> {
-        Ok(self.cluster.write(shard, body, now() + self.settings.attempt).await?.body)
+        Ok(self.cluster.write(shard, body, now() + self.pace.attempt).await?.body)
     }
 }

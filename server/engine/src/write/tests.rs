@@ -5,6 +5,8 @@ use trilith_domain::OpError;
 use trilith_domain::machine::ReplyBody;
 use trilith_domain::ops::{DeleteItemInput, PutItemInput, UpdateItemInput};
 
+mod limits;
+
 use crate::test_support::requests::{create, get, item, key, n, put, update};
 use crate::test_support::{Client, Fault, LocalCluster};
 

@@ -73,6 +73,7 @@ impl Run {
         tell("BatchGetItem", self.batch_get_item().await);
         tell("Query", self.query().await);
         tell("Scan", self.scan().await);
+        tell("SearchVectors", self.search_vectors().await);
         tell("ExecuteStatement", self.execute_statement().await);
         tell("BatchExecuteStatement", self.batch_execute_statement().await);
         tell("TransactWriteItems", self.transact_write().await);
@@ -267,6 +268,15 @@ impl Run {
             seen += scan.clone().segment(segment).total_segments(3).send().await.map_err(told)?.count;
         }
         same(seen, 4)
+    }
+
+    /// The table has no vector index: the request is understood, and that is the answer.
+    async fn search_vectors(&self) -> Checked {
+        let call = self.client.search_vectors().table_name(&self.table).index_name("near").top_k(1);
+        match call.search_vector(n("1")).search_vector(n("0.5")).send().await {
+            Ok(found) => Err(format!("an index that is not there was searched: {found:?}")),
+            Err(error) => same(error.code(), Some("ValidationException")),
+        }
     }
 
     async fn execute_statement(&self) -> Checked {

@@ -22,7 +22,7 @@ fn hasty() -> Settings {
 async fn operations_that_do_not_exist_are_unknown() {
     let server = Server::start(Settings::default()).await;
     for operation in
-        ["SearchVectors", "ExportTableToPointInTime", "CreateBackup", "getitem", "", "GetItem.GetItem"]
+        ["UpdateTimeToLive", "ExportTableToPointInTime", "CreateBackup", "getitem", "", "GetItem.GetItem"]
     {
         let answer = server.ask(&request(operation, "", b"{}")).await;
         answer.is(400, "UnknownOperationException");

@@ -9,6 +9,7 @@ mod statements;
 mod tables;
 mod tags;
 mod transactions;
+mod vectors;
 
 use std::collections::BTreeMap;
 
@@ -44,6 +45,7 @@ fn members(output: &Output, out: &mut Writer) {
         }
         Output::GetItem(got) => items::get_members(got, out),
         Output::Query(page) | Output::Scan(page) => pages::members(page, out),
+        Output::SearchVectors(found) => vectors::members(found, out),
         Output::BatchGetItem(batch) => batch::get_members(batch, out),
         Output::BatchWriteItem(batch) => batch::write_members(batch, out),
         Output::ExecuteStatement(executed) => statements::members(executed, out),
@@ -95,21 +97,22 @@ impl ToJson for ConsumedCapacity {
                 out.name("Table");
                 out.object(|out| units(self.kind, table, out));
             }
-            index_parts(out, "LocalSecondaryIndexes", &self.local);
-            index_parts(out, "GlobalSecondaryIndexes", &self.global);
+            index_parts(out, "LocalSecondaryIndexes", self.kind, &self.local);
+            index_parts(out, "GlobalSecondaryIndexes", self.kind, &self.global);
+            vectors::parts(out, &self.vector);
         });
     }
 }
 
-fn index_parts(out: &mut Writer, name: &str, parts: &BTreeMap<String, HalfUnits>) {
+fn index_parts(out: &mut Writer, name: &str, kind: Option<UnitKind>, parts: &BTreeMap<String, HalfUnits>) {
     if parts.is_empty() {
         return;
     }
     out.name(name);
     out.object(|out| {
-        for (index, units) in parts {
+        for (index, figure) in parts {
             out.name(index);
-            out.object(|out| out.member("CapacityUnits", units));
+            out.object(|out| units(kind, figure, out));
         }
     });
 }

@@ -29,9 +29,10 @@ structure!(CreateTableInput {
     "OnDemandThroughput" => on_demand_throughput,
     "LocalSecondaryIndexes" => local_secondary_indexes,
     "GlobalSecondaryIndexes" => global_secondary_indexes,
+    "VectorIndexes" => vector_indexes,
 } not built {
     "StreamSpecification", "SSESpecification", "ResourcePolicy", "GlobalTableSourceArn",
-    "GlobalTableSettingsReplicationMode", "VectorIndexes",
+    "GlobalTableSettingsReplicationMode",
 });
 
 structure!(UpdateTableInput {
@@ -44,10 +45,11 @@ structure!(UpdateTableInput {
     "WarmThroughput" => warm_throughput,
     "OnDemandThroughput" => on_demand_throughput,
     "GlobalSecondaryIndexUpdates" => global_secondary_index_updates,
+    "VectorIndexUpdates" => vector_index_updates,
 } not built {
     "StreamSpecification", "SSESpecification", "ReplicaUpdates",
     "MultiRegionConsistency", "GlobalTableWitnessUpdates", "GlobalTableSettingsReplicationMode",
-    "DisassociationProtectionEnabled", "VectorIndexUpdates",
+    "DisassociationProtectionEnabled",
 });
 
 structure!(IndexInput {
@@ -105,6 +107,7 @@ impl ToJson for TableDescription {
             out.member("TableId", &self.table_id);
             out.optional("LocalSecondaryIndexes", self.local_secondary_indexes.as_ref());
             out.optional("GlobalSecondaryIndexes", self.global_secondary_indexes.as_ref());
+            out.optional("VectorIndexes", self.vector_indexes.as_ref());
             out.optional("BillingModeSummary", self.billing_mode_summary.as_ref());
             out.optional("TableClassSummary", self.table_class_summary.as_ref());
             out.member("DeletionProtectionEnabled", &self.deletion_protection_enabled);

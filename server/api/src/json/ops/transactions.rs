@@ -72,4 +72,7 @@ pub(super) fn get_members(got: &TransactGetItemsOutput, out: &mut Writer) {
 
 pub(super) fn write_members(written: &TransactWriteItemsOutput, out: &mut Writer) {
     out.optional("ConsumedCapacity", written.consumed_capacity.as_ref());
+    if !written.item_collection_metrics.is_empty() {
+        out.member("ItemCollectionMetrics", &written.item_collection_metrics);
+    }
 }

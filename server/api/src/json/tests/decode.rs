@@ -329,6 +329,7 @@ fn tables() {
         }),
         local_secondary_indexes: Some(vec![IndexInput { index_name: text("i"), ..IndexInput::default() }]),
         global_secondary_indexes: Some(vec![]),
+        vector_indexes: None,
         not_built: vec!["StreamSpecification"],
     };
     assert_eq!(create, expected);
@@ -349,6 +350,7 @@ fn tables() {
         deletion_protection_enabled: Some(false),
         warm_throughput: Some(WarmThroughputInput::default()),
         on_demand_throughput: Some(OnDemandThroughput::default()),
+        vector_index_updates: None,
         global_secondary_index_updates: Some(vec![IndexUpdateInput {
             delete: Some(IndexInput { index_name: text("i"), ..IndexInput::default() }),
             ..IndexUpdateInput::default()

@@ -180,6 +180,7 @@ fn table() -> Box<TableDescription> {
         table_id: "id".into(),
         local_secondary_indexes: None,
         global_secondary_indexes: None,
+        vector_indexes: None,
         billing_mode_summary: Some(BillingModeSummary {
             billing_mode: BillingMode::PayPerRequest,
             last_update_to_pay_per_request: at,

@@ -205,9 +205,9 @@ fn deep_json_is_passed_over_to_a_bound_and_refused_beyond_it() {
     let unknown = |levels| format!(r#"{{"Unknown":{},"TableName":"t"}}"#, deep(levels, "[", "]"));
     let sound = read::<GetItemInput>(&unknown(1000)).expect("sound");
     assert_eq!(sound.table_name.as_deref(), Some("t"));
-    let not_built = |levels| format!(r#"{{"VectorIndexes":{}}}"#, deep(levels, r#"{"a":"#, "}"));
+    let not_built = |levels| format!(r#"{{"ResourcePolicy":{}}}"#, deep(levels, r#"{"a":"#, "}"));
     let sound = read::<CreateTableInput>(&not_built(1000)).expect("sound");
-    assert_eq!(sound.not_built, ["VectorIndexes"]);
+    assert_eq!(sound.not_built, ["ResourcePolicy"]);
     for levels in [1001, 100_000] {
         let text = "Document nesting depth exceeds the maximum allowed";
         assert_eq!(fault_of(read::<GetItemInput>(&unknown(levels))), text);
@@ -222,12 +222,12 @@ fn deep_json_is_passed_over_to_a_bound_and_refused_beyond_it() {
 #[test]
 fn members_that_ask_for_nothing_are_not_reported() {
     for (json, asks) in [
-        (r#"{"VectorIndexes":null}"#, false),
-        (r#"{"VectorIndexes":[]}"#, false),
-        (r#"{"VectorIndexes":{"Enabled":false,"Other":{"x":[null]}}}"#, false),
-        (r#"{"VectorIndexes":{"Enabled":true}}"#, true),
-        (r#"{"VectorIndexes":["a"],"VectorIndexes":["b"]}"#, true),
-        (r#"{"VectorIndexes":0}"#, true),
+        (r#"{"ResourcePolicy":null}"#, false),
+        (r#"{"ResourcePolicy":[]}"#, false),
+        (r#"{"ResourcePolicy":{"Enabled":false,"Other":{"x":[null]}}}"#, false),
+        (r#"{"ResourcePolicy":{"Enabled":true}}"#, true),
+        (r#"{"ResourcePolicy":["a"],"ResourcePolicy":["b"]}"#, true),
+        (r#"{"ResourcePolicy":0}"#, true),
     ] {
         let create: CreateTableInput = read(json).expect("sound");
         assert_eq!(create.not_built.len(), usize::from(asks), "{json}");

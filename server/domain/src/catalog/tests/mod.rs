@@ -103,28 +103,11 @@ impl IntoId for u64 {
     }
 }
 
-#[derive(Default)]
-struct Alter {
-    billing: Option<BillingMode>,
-    throughput: Option<Units>,
-    on_demand_maximum: Option<Units>,
-    warm: Option<Units>,
-    class: Option<TableClass>,
-    deletion_protection: Option<bool>,
-}
+type Alter = TableSettings;
 
 impl Alter {
     fn command(self) -> CatalogCommand {
-        CatalogCommand::AlterTable {
-            account: ACCOUNT,
-            name: "t".to_owned(),
-            billing: self.billing,
-            throughput: self.throughput,
-            on_demand_maximum: self.on_demand_maximum,
-            warm: self.warm,
-            class: self.class,
-            deletion_protection: self.deletion_protection,
-        }
+        CatalogCommand::AlterTable { account: ACCOUNT, name: "t".to_owned(), settings: self }
     }
 }
 

@@ -21,7 +21,7 @@ fn index(id: u64, name: &str, key: (&str, KeyType), projection: IndexProjection,
     } else {
         (IndexScope::Global { seed: 5 }, vec![attribute(key)], vec![attribute(("v", KeyType::N))])
     };
-    IndexSchema { id: TableId(id), name: name.to_owned(), scope, hash, range, projection }
+    IndexSchema { id: TableId(id), name: name.to_owned(), scope, hash, range, projection, vector: None }
 }
 
 /// Table 7 with two local indexes and a global one.

@@ -26,9 +26,10 @@ fn all_writes_happen_under_one_stamp() {
         check("none", 1, "attribute_not_exists(pk)"),
     ])));
     let ReplyBody::TransactWritten(sizes) = &replies[0].body else { panic!("{replies:?}") };
-    let after: Vec<bool> = sizes.iter().map(|sizes| sizes.new > 0).collect();
+    let sizes: Vec<u64> = sizes.iter().map(|written| written.written.new_size).collect();
+    let after: Vec<bool> = sizes.iter().map(|size| *size > 0).collect();
     assert_eq!(after, [true, false, true, false]);
-    assert_eq!(shard.counters(), (2, sizes[0].new + sizes[2].new));
+    assert_eq!(shard.counters(), (2, sizes[0] + sizes[2]));
     for partition in ["a", "b"] {
         let key = item_key(table().table, &key(&table(), partition, 1));
         let stored = StoredItem::open(&shard.rows.0[&(Family::Items, key)]).expect("intact");
@@ -47,7 +48,7 @@ fn one_that_cannot_happen_keeps_all_from_happening() {
     let bad = write("b", 1, Action::Update(update("SET x = y", &[])));
     let replies = shard.apply(all(vec![put("a", 1, &[]), refused, bad]));
     let ReplyBody::Cancelled(verdicts) = &replies[0] else { panic!("{replies:?}") };
-    assert!(matches!(&verdicts[0], PartVerdict::Fine(sizes) if sizes.new > 0));
+    assert!(matches!(&verdicts[0], PartVerdict::Fine(fine) if fine.written.new_size > 0));
     assert_eq!(verdicts[1], PartVerdict::ConditionFailed { item: shard.item("full", 1) });
     assert!(
         matches!(&verdicts[2], PartVerdict::Invalid(text) if text.contains("does not exist in the item"))
@@ -247,7 +248,7 @@ fn a_token_makes_a_transaction_of_one_shard_happen_once() {
     };
     let first = shard.apply(vec![with(1)]).remove(0);
     let ReplyBody::TransactWritten(sizes) = first else { panic!("{first:?}") };
-    let replayed = ReplyBody::Ledger(LedgerReply::Replayed(vec![sizes[0].new]));
+    let replayed = ReplyBody::Ledger(LedgerReply::Replayed(vec![sizes[0].larger()]));
     assert_eq!(shard.apply(vec![with(1), with(2)]), [replayed, ReplyBody::Ledger(LedgerReply::Mismatch)]);
     assert_eq!(shard.item("a", 1).and_then(|item| item.get("c").cloned()), Some(n(1)));
 }

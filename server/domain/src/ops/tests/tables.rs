@@ -9,7 +9,9 @@ use super::super::types::{
     WarmThroughputInput,
 };
 use super::super::*;
-use crate::catalog::{BillingMode, CatalogCommand, CatalogReply, TableRecord, TableStatus, Units};
+use crate::catalog::{
+    BillingMode, CatalogCommand, CatalogReply, TableRecord, TableSettings, TableStatus, Units,
+};
 use crate::error::OpError;
 use crate::time::Stamp;
 
@@ -242,13 +244,11 @@ fn an_update_leaves_the_rest_alone() {
     let mut record = table();
     record.definition.on_demand_maximum = Some(Units { read: 7, write: 8 });
     let command = UpdateTable::parse(input).expect("valid").bind(&record).expect("binds");
-    let CatalogCommand::AlterTable { billing, throughput, on_demand_maximum, deletion_protection, .. } =
-        command
-    else {
+    let CatalogCommand::AlterTable { settings, .. } = command else {
         panic!("not an AlterTable");
     };
-    assert_eq!((billing, throughput, deletion_protection), (None, None, None));
-    assert_eq!(on_demand_maximum, Some(Units { read: 7, write: 10 }));
+    let on_demand_maximum = Some(Units { read: 7, write: 10 });
+    assert_eq!(settings, TableSettings { on_demand_maximum, ..TableSettings::default() });
 }
 
 #[test]

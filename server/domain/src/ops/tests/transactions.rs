@@ -1,5 +1,7 @@
 //! TransactWriteItems.
 
+use std::collections::BTreeMap;
+
 use trilith_values::Item;
 
 use super::super::testing::*;
@@ -7,7 +9,8 @@ use super::super::transact_write_items::{ActionInput, TransactWriteItemInput};
 use super::super::types::{HalfUnits, UnitKind};
 use super::super::*;
 use crate::error::OpError;
-use crate::machine::{Action, PartVerdict, Sizes};
+use crate::machine::{Action, IndexCharge, PartVerdict, Written, WrittenIndexed};
+use crate::schema::IndexKind;
 
 fn key(i: usize) -> Item {
     item([("pk", s("a")), ("sk", n(&i.to_string()))])
@@ -121,10 +124,12 @@ fn no_item_stands_twice_and_no_key_is_updated() {
 #[test]
 fn a_cancellation_gives_a_reason_for_each_action() {
     let op = TransactWriteItems::parse(input(vec![put(1), delete(2), put(3)])).expect("fine");
-    let sizes = Sizes { old: 0, new: 10 };
     let failed = PartVerdict::ConditionFailed { item: Some(key(2)) };
-    let error =
-        op.cancelled(vec![PartVerdict::Fine(sizes), failed, PartVerdict::Invalid("too large".to_owned())]);
+    let error = op.cancelled(vec![
+        PartVerdict::Fine(Box::default()),
+        failed,
+        PartVerdict::Invalid("too large".to_owned()),
+    ]);
     assert_eq!(
         error.message(),
         "Transaction cancelled, please refer cancellation reasons for specific reasons \
@@ -147,9 +152,16 @@ fn every_action_costs_twice_and_tables_stand_in_the_order_of_the_request() {
         ..input(vec![put(1), other, check(2, "attribute_exists(v)")])
     };
     let op = TransactWriteItems::parse(asked).expect("fine");
-    let sizes = [(0, 1025), (0, 1), (3000, 3000)].map(|(old, new)| Sizes { old, new });
-    let capacity = op.shape(&sizes).consumed_capacity.expect("asked for");
+    let sizes = [(0, 1025), (0, 1), (3000, 3000)];
+    let written = sizes.map(|(old_size, new_size)| WrittenIndexed {
+        written: Written { attributes: None, old_size, new_size },
+        charges: vec![IndexCharge { name: "by_v".to_owned(), kind: IndexKind::Global, units: 1 }],
+        collection: None,
+    });
+    let capacity = op.shape(written.into()).consumed_capacity.expect("asked for");
     let shown: Vec<_> = capacity.iter().map(|one| (one.table_name.as_str(), one.capacity_units)).collect();
-    assert_eq!(shown, [("orders", HalfUnits::whole(4 + 6)), ("another", HalfUnits::whole(2))]);
+    // An index costs what it costs elsewhere.
+    assert_eq!(shown, [("orders", HalfUnits::whole(4 + 6 + 2)), ("another", HalfUnits::whole(2 + 1))]);
+    assert_eq!(capacity[0].global, BTreeMap::from([("by_v".to_owned(), HalfUnits::whole(2))]));
     assert!(capacity.iter().all(|one| one.kind == Some(UnitKind::Write) && one.table.is_some()));
 }

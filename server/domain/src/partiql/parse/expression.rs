@@ -5,8 +5,8 @@
 
 use super::Parser;
 use crate::error::OpError;
-use crate::expr::Comparator;
 use crate::expr::limits::MAX_OPERATORS;
+use crate::expr::{Comparator, ValueType};
 use crate::ops::value_rules;
 use crate::partiql::ast::{Call, Expression};
 use crate::partiql::keyword::is_keyword;
@@ -30,6 +30,44 @@ const FUNCTION_KEYWORDS: [&str; 12] = [
     "substring",
     "char_length",
     "coalesce",
+];
+
+/// Types that the service takes behind `IS`.
+const TAKEN_TYPES: [(&str, ValueType); 9] = [
+    ("NULL", ValueType::Null),
+    ("BOOL", ValueType::Bool),
+    ("BOOLEAN", ValueType::Bool),
+    ("BLOB", ValueType::B),
+    ("STRING", ValueType::S),
+    ("NUMERIC", ValueType::N),
+    ("STRUCT", ValueType::M),
+    ("TUPLE", ValueType::M),
+    ("LIST", ValueType::L),
+];
+
+/// Types that the language has beside them.
+const OTHER_TYPES: [&str; 21] = [
+    "SMALLINT",
+    "INT2",
+    "INTEGER2",
+    "INT4",
+    "INTEGER4",
+    "INT8",
+    "INTEGER8",
+    "INTEGER",
+    "INT",
+    "FLOAT",
+    "REAL",
+    "DOUBLE",
+    "DECIMAL",
+    "TIMESTAMP",
+    "CHARACTER",
+    "CHAR",
+    "VARCHAR",
+    "SYMBOL",
+    "CLOB",
+    "SEXP",
+    "BAG",
 ];
 
 /// How tightly an operator binds.
@@ -69,6 +107,14 @@ impl Infix {
         }
     }
 
+    /// Whether what follows it is a term and nothing else.
+    fn takes_a_term(self) -> bool {
+        match self {
+            Self::Or | Self::And | Self::Compare(_) | Self::Plus | Self::Minus => true,
+            Self::Is | Self::In { .. } | Self::Between { .. } => false,
+        }
+    }
+
     /// Words or symbols that it is made of.
     fn tokens(self) -> usize {
         match self {
@@ -98,6 +144,9 @@ impl Parser {
         while let Some(infix) = self.infix().filter(|infix| infix.level() > level) {
             self.count_operator()?;
             self.at += infix.tokens();
+            if infix.takes_a_term() && self.kind() == &Kind::End {
+                return Err(malformed("Missing right-hand side expression of infix operator"));
+            }
             left = self.joined(left, infix)?;
         }
         Ok(left)
@@ -177,14 +226,39 @@ impl Parser {
                 let negated = self.eat_word("NOT");
                 let test = if self.eat_word("MISSING") {
                     Expression::IsMissing(boxed(left))
-                } else if self.eat_word("NULL") {
-                    Expression::IsNull(boxed(left))
                 } else {
-                    return Err(malformed("Expected type name"));
+                    Expression::IsType(boxed(left), self.type_name()?)
                 };
                 negated_if(negated, test)
             }
         })
+    }
+
+    /// A type behind `IS`. Of the language's types the service takes a few.
+    fn type_name(&mut self) -> Result<ValueType, OpError> {
+        let Kind::Word(word) = self.kind() else {
+            return Err(malformed("Expected type name"));
+        };
+        let word = word.to_ascii_uppercase();
+        let found = TAKEN_TYPES.iter().find(|(name, _)| *name == word).map(|(_, found)| *found);
+        if found.is_none() && !OTHER_TYPES.contains(&word.as_str()) {
+            return Err(malformed("Expected type name"));
+        }
+        self.advance();
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let mut name = word;
+        for (first, second) in [("DOUBLE", "PRECISION"), ("CHARACTER", "VARYING")] {
+            if name == first && self.eat_word(second) {
+                name = format!("{first} {second}");
+            }
+        }
+        self.take_not(OpError::Validation(format!(
+            "Unsupported data type for IS operator: {name}. Supported data types are [MISSING, NULL, BOOLEAN, BLOB, STRING, \
+             NUMERIC, STRUCT, TUPLE, LIST]"
+        )));
+        Ok(ValueType::Null)
     }
 
     /// What stands behind `IN`: a list, in brackets or parentheses.

@@ -10,14 +10,14 @@ use super::*;
 use crate::test_support::requests::{create, get, item, key, put, table};
 use crate::test_support::{Client, Fault, LocalCluster};
 
-const SETTINGS: Settings = Settings {
+const PACE: Pace = Pace {
     every: Duration::from_secs(1),
     patience: Duration::from_secs(3),
     attempt: Duration::from_secs(10),
 };
 
 fn reconciler(cluster: &Arc<LocalCluster>) -> Reconciler {
-    Reconciler::new(Arc::clone(cluster) as _, SETTINGS)
+    Reconciler::new(Arc::clone(cluster) as _, PACE)
 }
 
 /// Everything after the first `writes` commands is not done, as if the process had ended there.
@@ -129,7 +129,7 @@ async fn two_nodes_may_finish_the_same_table_at_once() {
     let (mut here, mut there) = (reconciler(&cluster), reconciler(&cluster.another_node()));
     let start = now();
     tokio::join!(here.pass(start), there.pass(start));
-    let late = start + SETTINGS.patience;
+    let late = start + PACE.patience;
     let (here, there) = tokio::join!(here.pass(late), there.pass(late));
     assert!(here + there >= 1);
     assert_eq!(status(&client).await, Ok(TableStatus::Active));
@@ -147,9 +147,9 @@ async fn a_stale_node_does_not_bring_a_deleted_table_back() {
     let (mut there, mut here, start) = (reconciler(&stale), reconciler(&cluster), now());
     there.pass(start).await;
     here.pass(start).await;
-    here.pass(start + SETTINGS.patience).await;
+    here.pass(start + PACE.patience).await;
     client.delete_table(table("orders")).await.expect("deletes");
-    assert_eq!(there.pass(start + SETTINGS.patience).await, 0);
+    assert_eq!(there.pass(start + PACE.patience).await, 0);
     assert!(cluster.data_shards().into_iter().all(|id| cluster.shard(id).state().spans().is_empty()));
 }
 

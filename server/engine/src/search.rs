@@ -1,0 +1,48 @@
+//! SearchVectors: all shards that have a part of what is searched are asked at once, each for its nearest.
+
+use futures::future::join_all;
+use trilith_cluster::Freshness;
+use trilith_domain::OpError;
+use trilith_domain::ops::{SearchVectors, SearchVectorsOutput};
+use trilith_domain::read::ReadReply;
+
+use crate::engine::Engine;
+use crate::error;
+use crate::lookup::{Binding, Target};
+use crate::read::shard_of;
+
+impl Engine {
+    /// SearchVectors. Eventually consistent, as the index itself is.
+    pub(crate) async fn search_vectors(
+        &self,
+        target: Target<'_>,
+        search: &SearchVectors,
+    ) -> Result<SearchVectorsOutput, OpError> {
+        let mut binding = Binding::to(self.data_table(target).await?);
+        let mut freshness = Freshness::Eventual;
+        loop {
+            let plans = search.bind(binding.record())?;
+            let reads = plans.iter().map(|plan| {
+                let shard = shard_of(binding.record(), plan);
+                self.cluster.read(shard, freshness, plan, target.caller.deadline)
+            });
+            let mut parts = Vec::with_capacity(plans.len());
+            for reply in join_all(reads).await {
+                match reply.map_err(error::answer)? {
+                    ReadReply::Nearest(nearest) => parts.push(nearest),
+                    ReadReply::NotMine | ReadReply::SchemaMismatch { .. } => {}
+                    _ => return Err(error::out_of_place("a search")),
+                }
+            }
+            if parts.len() == plans.len() {
+                return Ok(search.shape(binding.record(), parts));
+            }
+            if freshness == Freshness::Eventual {
+                // A replica may be behind; leaders are not.
+                freshness = Freshness::Strong;
+            } else {
+                binding.again(self, target).await?;
+            }
+        }
+    }
+}
