@@ -25,7 +25,7 @@ NEWER = "newer than it"
 ELSEWHERE = "another package"
 BULK = ("ListBulkOperations", "DescribeBulkOperation")
 ABSENT = {
-    Cli.title: dict.fromkeys(BULK, NEWER),
+    Cli.title: dict.fromkeys((*BULK, "SearchVectors"), NEWER),
     JavaScript.title: dict.fromkeys(STREAMS, ELSEWHERE),
     RUST: {**dict.fromkeys(BULK, NEWER), **dict.fromkeys(STREAMS, ELSEWHERE)},
 }
