@@ -46,7 +46,7 @@ pub(super) fn alter(
     }
     let mut draft = Draft::of(catalog);
     let mut next = table.clone();
-    if let Err(refused) = set(&mut next, settings, stamp) {
+    if let Err(refused) = set(&mut next, settings, changes.is_empty(), stamp) {
         return refused;
     }
     for change in changes {

@@ -180,7 +180,7 @@ pub(super) fn alter(
         return busy(table);
     }
     let mut next = table.clone();
-    let altered = set(&mut next, settings, stamp).and_then(|()| check_index_units(&next));
+    let altered = set(&mut next, settings, true, stamp).and_then(|()| check_index_units(&next));
     if let Err(refused) = altered {
         return refused;
     }
@@ -190,8 +190,13 @@ pub(super) fn alter(
 
 /// Changes settings of a table. Its indexes must be checked afterwards ([`check_index_units`]), when what the request says
 /// of them was done too.
-pub(super) fn set(table: &mut TableRecord, settings: &TableSettings, stamp: Stamp) -> Result<(), Outcome> {
-    alter_billing(table, settings, stamp)?;
+pub(super) fn set(
+    table: &mut TableRecord,
+    settings: &TableSettings,
+    alone: bool,
+    stamp: Stamp,
+) -> Result<(), Outcome> {
+    alter_billing(table, settings, alone, stamp)?;
     alter_maximum(table, settings)?;
     alter_warm(table, settings)?;
     alter_class(table, settings, stamp)?;
@@ -220,7 +225,12 @@ pub(super) fn check_index_units(table: &TableRecord) -> Result<(), Outcome> {
 }
 
 /// Billing mode and provisioned units, which depend on each other.
-fn alter_billing(table: &mut TableRecord, settings: &TableSettings, stamp: Stamp) -> Result<(), Outcome> {
+fn alter_billing(
+    table: &mut TableRecord,
+    settings: &TableSettings,
+    alone: bool,
+    stamp: Stamp,
+) -> Result<(), Outcome> {
     let before = table.definition.billing;
     let after = settings.billing.unwrap_or(before);
     match (before, after, settings.throughput) {
@@ -246,7 +256,7 @@ fn alter_billing(table: &mut TableRecord, settings: &TableSettings, stamp: Stamp
             Ok(())
         }
         (BillingMode::Provisioned, BillingMode::Provisioned, Some(units)) => {
-            change_units(table, units, settings.is_units_alone(), stamp)
+            change_units(table, units, alone && settings.is_units_alone(), stamp)
         }
     }
 }
