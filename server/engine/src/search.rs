@@ -1,6 +1,8 @@
 //! SearchVectors: all shards that have a part of what is searched are asked at once, each for its nearest.
 
-use futures::future::join_all;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
 use trilith_cluster::Freshness;
 use trilith_domain::OpError;
 use trilith_domain::ops::{SearchVectors, SearchVectorsOutput};
@@ -22,19 +24,24 @@ impl Engine {
         let mut freshness = Freshness::Eventual;
         loop {
             let plans = search.bind(binding.record())?;
-            let reads = plans.iter().map(|plan| {
-                let shard = shard_of(binding.record(), plan);
-                self.cluster.read(shard, freshness, plan, target.caller.deadline)
-            });
-            let mut parts = Vec::with_capacity(plans.len());
-            for reply in join_all(reads).await {
+            let asked = plans.len();
+            // A task each: looking at a shard's vectors takes a processor for a while, also where the shard is here.
+            let mut reads = JoinSet::new();
+            for plan in plans {
+                let shard = shard_of(binding.record(), &plan);
+                let (cluster, deadline) = (Arc::clone(&self.cluster), target.caller.deadline);
+                reads.spawn(async move { cluster.read(shard, freshness, &plan, deadline).await });
+            }
+            let mut parts = Vec::with_capacity(asked);
+            while let Some(reply) = reads.join_next().await {
+                let reply = reply.map_err(|_| OpError::Internal("Internal server error".to_owned()))?;
                 match reply.map_err(error::answer)? {
                     ReadReply::Nearest(nearest) => parts.push(nearest),
                     ReadReply::NotMine | ReadReply::SchemaMismatch { .. } => {}
                     _ => return Err(error::out_of_place("a search")),
                 }
             }
-            if parts.len() == plans.len() {
+            if parts.len() == asked {
                 return Ok(search.shape(binding.record(), parts));
             }
             if freshness == Freshness::Eventual {

@@ -224,7 +224,9 @@ impl Op {
             Self::ExecuteTransaction(op) => 4 * u32::from(op.is_read()),
             // 25 items of 400 KB.
             Self::BatchExecuteStatement(_) => 10,
-            Self::BatchGetItem(_) | Self::SearchVectors(_) => 16,
+            Self::BatchGetItem(_) => 16,
+            // As many items of 400 KB as are asked for, up to the answer's bound.
+            Self::SearchVectors(op) => (op.top * 2).div_ceil(5).min(16),
             _ => 0,
         }
     }
