@@ -97,7 +97,7 @@ def at_rest():
         before, began = cpu_seconds(server.pid), time.monotonic()
         time.sleep(10)
         share = (cpu_seconds(server.pid) - before) / (time.monotonic() - began)
-        return ready, resident_bytes(server.pid) / 2**20, share * 100
+        return ready, resident_bytes(server.pid) / 1e6, share * 100
 
 
 def sync_latency():

@@ -22,8 +22,8 @@ from tests.harness.wire import Wire, create_table
 KEYS = 10_000
 PAGES = 50
 SCRIPT = pathlib.Path(__file__).parent / "load" / "dataplane.lua"
-# 24 connections that each wait 20 ms between requests come to a little above 1,000 a second.
-STEADY = (24, 20)
+# 27 connections that each wait 20 ms between requests come to a little above 1,000 a second.
+STEADY = (27, 20)
 
 
 class Row:

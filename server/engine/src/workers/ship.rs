@@ -26,6 +26,11 @@ use trilith_values::{ShardId, TableId};
 /// Bytes of the outbox that are sent at a time: enough that a busy shard's commands are few, and small beside a log
 /// entry's bound.
 const SHIPMENT_BYTES: u64 = 256 * 1024;
+/// Rows of a shipment after which more are left to gather before the next one.
+const BUSY_ROWS: usize = 4;
+/// For so long: a busy shard's rows travel in fewer commands, each of which costs every replica the same, and an idle
+/// shard's rows wait for nothing.
+const GATHER: Duration = Duration::from_millis(8);
 /// How long one command may take before it is sent again.
 const ATTEMPT: Duration = Duration::from_secs(10);
 /// The pause before a step that failed is taken again.
@@ -66,6 +71,9 @@ async fn ship(cluster: Arc<dyn Cluster>, shard: ShardId) {
         }
         // What was sent before is removed while the next is on its way.
         tokio::join!(send(&*cluster, shard, &rows), trim(&*cluster, shard, std::mem::take(&mut paid)));
+        if rows.iter().map(|(_, owed, _)| owed.len()).sum::<usize>() >= BUSY_ROWS {
+            tokio::time::sleep(GATHER).await;
+        }
         after = rows.last().map_or(after, |(stamp, ..)| *stamp);
         paid = rows.into_iter().map(|(stamp, _, bytes)| (stamp, bytes)).collect();
     }
