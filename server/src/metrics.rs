@@ -38,6 +38,12 @@ impl MetricsSource for ClusterMetrics {
                     status.writes as f64,
                 );
             }
+            into.counter(
+                "trilith_poisoned_commands_total",
+                "Commands set aside because applying them panicked: a defect, whenever it is not 0",
+                labels,
+                status.poisoned as f64,
+            );
             into.gauge(
                 "trilith_replica_failed",
                 "1 for a replica that stopped after a fault",

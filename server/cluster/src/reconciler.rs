@@ -189,6 +189,7 @@ mod tests {
             learners: learners.iter().map(place).collect(),
             joint,
             writes: 0,
+            poisoned: 0,
             failed: None,
         }
     }

@@ -92,6 +92,8 @@ pub struct ReplicaStatus {
     pub joint: bool,
     /// Item writes applied since the start.
     pub writes: u64,
+    /// Commands that were set aside, ever, because applying them panicked.
+    pub poisoned: u64,
     /// Why it stopped, if it did.
     pub failed: Option<String>,
 }
@@ -402,6 +404,7 @@ impl Replica {
             learners: membership.learner_ids().map(place).collect(),
             joint: membership.get_joint_config().len() > 1,
             writes: self.inner.applied.writes(),
+            poisoned: self.inner.applied.poisoned(),
             failed: metrics.running_state.as_ref().err().map(ToString::to_string),
         }
     }

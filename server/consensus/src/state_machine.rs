@@ -278,8 +278,18 @@ impl StateMachine {
         if let Some(batch) = batch {
             let fetched = self.fetch(batch)?;
             let mut state = self.applied.state.write();
+            let before = state.poisoned();
             let applied = machine::apply_batch(&mut state, fetched, batch, log_id.index());
+            let poisoned = state.poisoned() - before;
             drop(state);
+            if poisoned > 0 {
+                tracing::error!(
+                    %shard,
+                    entry = log_id.index(),
+                    poisoned,
+                    "commands were set aside because applying them panicked; the rest goes on. This is a defect: report it"
+                );
+            }
             let (answers, effects) = applied.map_err(io::Error::other)?;
             assert_eq!(answers.len(), batch.commands.len(), "one reply for each command");
             replies = answers;
