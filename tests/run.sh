@@ -15,6 +15,7 @@ counts=$(mktemp)
 trap 'rm -f "$counts"' EXIT
 export TRILITH_TEST_COUNTS=$counts
 began=$SECONDS
+built=$SECONDS
 summary=()
 broken=0
 
@@ -47,9 +48,16 @@ wanted() {
 # One build for the binary and all test programs: the same features, so nothing is compiled twice.
 build() { cargo build --workspace --bins --tests --quiet; }
 
+# Longer than this, building aside, and people stop running the tests: it is a failure like any other.
+limit=${TRILITH_TEST_SECONDS:-1500}
+
 finish() {
     echo
     echo "==== in all $((SECONDS - began)) s"
+    if [ $((SECONDS - built)) -gt "$limit" ]; then
+        echo "the tests took over $limit s (TRILITH_TEST_SECONDS)"
+        broken=$((broken + 1))
+    fi
     printf '%s\n' "${summary[@]}"
     awk '{ passed += $1; failed += $2 } END { printf "%d passed, %d failed\n", passed, failed }' "$counts"
     exit $((broken > 0))
@@ -60,6 +68,7 @@ if [ -z "${TRILITH:-}" ]; then
     TRILITH=$(cd "$target/debug" && pwd)/trilith
 fi
 export TRILITH
+built=$SECONDS
 python=${TRILITH_PYTHON:-python3}
 
 wanted rust && part "unit, property and simulation tests" cargo test --workspace --quiet

@@ -64,12 +64,17 @@ def judge_leaders(cluster):
 
 
 def fresh_table_dev():
-    """trilith dev: no shard takes over 30 % of a fresh table's writes"""
+    """trilith dev: no shard takes over 30 % of a fresh table's writes, and no zone leads over half of the shards"""
     with Folder() as folder, Dev(folder) as server:
         with server.wire() as client:
             create_table(client, "balance")
         before = shard_writes([server.admin])
         load([server.http])
+        leads = {}
+        for labels, value in metrics(server.admin)["trilith_shard_leader"]:
+            leads[labels["node"]] = leads.get(labels["node"], 0) + value
+        most = max(leads.values()) / sum(leads.values())
+        check(most <= SHARE_OF_LEADERS, f"one zone leads {most:.0%} of the shards: {leads}")
         return judge_writes(before, shard_writes([server.admin]))
 
 

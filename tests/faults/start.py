@@ -18,7 +18,7 @@ from tests.harness.wire import create_table, get
 
 READY_EMPTY = 1.5
 READY_AFTER_KILL = 2.0
-IDLE_BYTES = 150 << 20
+IDLE_BYTES = 150_000_000
 IDLE_CPU = 0.02
 
 
@@ -105,7 +105,7 @@ def idle():
             time.sleep(12)
             shares.append((cpu_seconds(server.pid) - before) / (time.monotonic() - began))
         memory = resident_bytes(server.pid)
-        note = f"{memory / 2**20:.0f} MB, {', '.join(f'{share * 100:.1f}' for share in shares)} % of a core"
+        note = f"{memory / 1e6:.0f} MB, {', '.join(f'{share * 100:.1f}' for share in shares)} % of a core"
         check(memory < IDLE_BYTES and min(shares) < IDLE_CPU, note)
         return note
 

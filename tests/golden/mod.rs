@@ -186,7 +186,7 @@ impl World {
             for index in &table.definition.indexes {
                 let name = format!("index {} of {}", index.schema.name, table.name);
                 match check::index(&*self.cluster, table, index, SHIPPED_WITHIN).await {
-                    Ok(report) if report.is_equal() => {}
+                    Ok(report) if report.is_equal() && report.undecided == 0 => {}
                     // It is being built or dropped.
                     Err(CheckError::Changing) => {}
                     Ok(report) => return Err(format!("{name} differs: {report:?}")),

@@ -132,6 +132,17 @@ def program():
         return f"ready {server.ready_after:.2f} s after kill -9"
 
 
+@suite.case
+def readme():
+    """the Python program of README.md, as it stands there"""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    programs = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+    same(len(programs), 1, "Python programs in README.md")
+    with Folder() as folder, Dev(folder) as server:
+        printed = run_program(programs[0], server.http)
+        check("Decimal('999')" in printed and "'item': 'sofa'" in printed, f"it printed {printed!r}")
+
+
 def works():
     """The operations that README.md says work: a table that a test makes from the code."""
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- operations:begin -->")[2]

@@ -13,12 +13,15 @@
 //! [`catalog`] is a run of its own: an hour in which the catalog has no leader. So is [`bank`]: whole servers, on several
 //! shards, that move money by transactions in a table with indexes.
 //!
+//! [`counted`] counts what requests cost.
+//!
 //! The simulation must be able to fail: planted bugs ([`world::Planted`]) turn it red.
 //!
 //! `SEEDS=1000 cargo test -p trilith-tests --test sim` runs more seeds, `SEED=17` one of them, `TRACE=1` tells it all.
 
 mod bank;
 mod catalog;
+mod counted;
 mod faults;
 mod invariants;
 mod oracle;

@@ -43,7 +43,7 @@ fn item_key(key: u64) -> ItemKey {
     ItemKey::new(schema().seed, KeyValue::N(number(key)), None)
 }
 
-fn put(key: u64, value: Value) -> CommandBody {
+pub(crate) fn put(key: u64, value: Value) -> CommandBody {
     let item = Item::from([
         ("k".to_owned(), AttributeValue::N(number(key))),
         ("v".to_owned(), AttributeValue::N(number(value))),
@@ -56,6 +56,15 @@ fn put(key: u64, value: Value) -> CommandBody {
         action: Action::Put(item),
         returns: ReturnValues::AllOld,
         old_on_failure: false,
+    })
+}
+
+pub(crate) fn get(key: u64) -> Plan {
+    Plan::Get(GetPlan {
+        table: schema().table,
+        schema: SchemaVersion::FIRST,
+        key: item_key(key),
+        projection: None,
     })
 }
 
@@ -145,13 +154,7 @@ impl<'w> Session<'w> {
 
     /// The value as of some moment within the call; `None` where nobody answered in time.
     async fn read(&mut self, consistency: Consistency, key: u64) -> Option<Option<Value>> {
-        let plan = GetPlan {
-            table: schema().table,
-            schema: SchemaVersion::FIRST,
-            key: item_key(key),
-            projection: None,
-        };
-        let plan = Plan::Get(plan);
+        let plan = get(key);
         let deadline = Instant::now() + PATIENCE;
         let freshness = match self.world.planted {
             Planted::FollowerReads => {

@@ -67,9 +67,10 @@ struct NetState {
     cuts: BTreeSet<(NodeId, NodeId)>,
     /// Replicas that no message of their group reaches.
     deaf: BTreeSet<ReplicaId>,
+    /// Requests that arrived, by kind.
+    carried: BTreeMap<&'static str, usize>,
     delay_micros: Range<u64>,
     loss: f64,
-    snapshot_chunks: u64,
 }
 
 const CALM: Range<u64> = 200..2_000;
@@ -82,9 +83,9 @@ impl Net {
                 nodes: BTreeMap::new(),
                 cuts: BTreeSet::new(),
                 deaf: BTreeSet::new(),
+                carried: BTreeMap::new(),
                 delay_micros: CALM,
                 loss: 0.0,
-                snapshot_chunks: 0,
             }),
         }
     }
@@ -137,7 +138,12 @@ impl Net {
 
     /// Snapshot chunks that arrived so far.
     pub(crate) fn snapshot_chunks(&self) -> u64 {
-        self.state.lock().snapshot_chunks
+        self.carried("snapshot") as u64
+    }
+
+    /// Requests of a kind that arrived so far.
+    pub(crate) fn carried(&self, kind: &str) -> usize {
+        self.state.lock().carried.get(kind).copied().unwrap_or_default()
     }
 }
 
@@ -181,9 +187,7 @@ impl Wire {
             return None;
         }
         let (life, receiver) = net.receiver((self.from, self.life), to)?;
-        if kind == "snapshot" {
-            net.state.lock().snapshot_chunks += 1;
-        }
+        *net.state.lock().carried.entry(kind).or_default() += 1;
         self.world.trace.note(format_args!("{} -> {to} {kind}", self.from));
         let from = self.from;
         // The receiver goes on with it, whether or not the sender still waits.
@@ -474,6 +478,11 @@ impl World {
     pub(crate) fn replica(&self, node: u64) -> Option<(Replica, u64)> {
         let process = self.process(node)?;
         Some((process.host.replicas().of_shard(SHARD)?, process.life))
+    }
+
+    /// Writes of the node's state that a power cut would take.
+    pub(crate) fn unsynced(&self, node: u64) -> usize {
+        self.machines.lock()[&node].engine.unsynced()
     }
 
     pub(crate) fn is_alive(&self, node: u64, life: u64) -> bool {

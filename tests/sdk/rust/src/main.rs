@@ -14,8 +14,9 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BatchStatementErrorCodeEnum, BatchStatementRequest, BillingMode,
-    ConditionCheck, DeleteRequest, Get, KeySchemaElement, KeyType, KeysAndAttributes, Put, PutRequest,
-    ParameterizedStatement, ReturnValue, ScalarAttributeType, TableStatus, Tag, TransactGetItem, TransactWriteItem, WriteRequest,
+    ConditionCheck, DeleteRequest, Get, KeySchemaElement, KeyType, KeysAndAttributes, ParameterizedStatement,
+    Put, PutRequest, ReturnValue, ScalarAttributeType, TableStatus, Tag, TransactGetItem, TransactWriteItem,
+    WriteRequest,
 };
 
 type Item = HashMap<String, AttributeValue>;
