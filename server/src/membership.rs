@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -20,6 +21,7 @@ use trilith_values::{NodeId, ReplicaId, ShardId};
 use crate::cluster_commands::connect;
 use crate::door::Door;
 use crate::process::Process;
+use crate::serve::HAND_OVER;
 
 /// What a node without an identity waits for.
 pub const WAITING: &str =
@@ -29,6 +31,8 @@ pub const WAITING: &str =
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two rounds of questions of a node that waits for an answer.
 const SOON: Duration = Duration::from_millis(300);
+/// Microseconds that a node's clock may be from the median of all nodes'.
+const CLOCK_OFF_MAX: u64 = 500_000;
 /// Between two rounds of questions of a member that serves.
 const LATER: Duration = Duration::from_secs(5);
 
@@ -64,13 +68,24 @@ fn known_at<'a>(status: &'a proto::StatusResponse, peer: &str) -> Option<&'a pro
 
 /// Asks everybody at once for their status; answers of members only.
 async fn ask(peers: impl IntoIterator<Item = String>) -> Vec<(String, proto::StatusResponse)> {
+    let answers = ask_timed(peers, &|| 0).await;
+    answers.into_iter().map(|(peer, status, _)| (peer, status)).collect()
+}
+
+/// The same, each with the moment that `now` told halfway between question and answer, microseconds.
+async fn ask_timed(
+    peers: impl IntoIterator<Item = String>,
+    now: &(dyn Fn() -> u64 + Sync),
+) -> Vec<(String, proto::StatusResponse, u64)> {
     let questions = peers.into_iter().map(|peer| async move {
         let question = async {
-            let status = connect(&peer).await.ok()?.status(proto::StatusRequest::default()).await.ok()?;
-            Some(status.into_inner())
+            let mut client = connect(&peer).await.ok()?;
+            let asked = now();
+            let status = client.status(proto::StatusRequest::default()).await.ok()?;
+            Some((status.into_inner(), asked.midpoint(now())))
         };
-        let status = tokio::time::timeout(PATIENCE, question).await.ok()??;
-        (!status.cluster_id.is_empty()).then_some((peer, status))
+        let (status, halfway) = tokio::time::timeout(PATIENCE, question).await.ok()??;
+        (!status.cluster_id.is_empty()).then_some((peer, status, halfway))
     });
     let questions: FuturesUnordered<_> = questions.collect();
     questions.filter_map(std::future::ready).collect().await
@@ -143,17 +158,29 @@ pub struct Watch {
     pub own: String,
     /// Barred once the node has been replaced.
     pub door: Arc<Door>,
+    /// Whether the node's clock is off, so that it leads nothing.
+    pub aside: AtomicBool,
+}
+
+/// How far the median of all clocks is from this node's, microseconds, given how far each other one is; `None` where too few
+/// are known to tell whose is wrong.
+fn off_by(others: Vec<i64>) -> Option<i64> {
+    let mut clocks = others;
+    clocks.push(0);
+    clocks.sort_unstable();
+    (clocks.len() >= 3).then(|| clocks[clocks.len() / 2])
 }
 
 impl Watch {
     /// Runs until aborted, or until the node is told that it left.
     pub async fn run(self) {
         loop {
-            let answers = ask(self.others()).await;
-            let answers =
-                answers.iter().map(|(_, status)| status).filter(|status| self.is_of_cluster(status));
+            let answers = ask_timed(self.others(), &|| self.process.cluster.now_micros()).await;
+            let answers: Vec<_> =
+                answers.into_iter().filter(|(_, status, _)| self.is_of_cluster(status)).collect();
+            self.judge_clock(&answers).await;
             let mut heard = false;
-            for status in answers {
+            for (_, status, _) in &answers {
                 heard = true;
                 if self.has_left(status) {
                     let line = format!(
@@ -169,6 +196,24 @@ impl Watch {
             let own = incoming(&self.process.cluster.catalog(), self.host.node());
             self.create(own).await;
             tokio::time::sleep(if heard { LATER } else { SOON }).await;
+        }
+    }
+
+    /// A node whose clock is off leads nothing: the times that it gave commands would be wrong.
+    async fn judge_clock(&self, answers: &[(String, proto::StatusResponse, u64)]) {
+        let apart = answers.iter().map(|(_, status, halfway)| status.now_micros.cast_signed() - halfway.cast_signed());
+        let Some(off) = off_by(apart.collect()) else { return };
+        let aside = off.unsigned_abs() > CLOCK_OFF_MAX;
+        if aside != self.aside.swap(aside, Ordering::Relaxed) {
+            let (node, millis) = (self.host.node(), off / 1_000);
+            match aside {
+                true => tracing::error!(
+                    "the clock of node {node} is {millis} ms from the median of the nodes' clocks (positive: it is behind); it leads nothing until that is under {} ms: set the clock, and check its time service",
+                    CLOCK_OFF_MAX / 1_000
+                ),
+                false => tracing::info!("the clock of node {node} is right again; it may lead"),
+            }
+            self.host.stand_aside(aside, HAND_OVER).await;
         }
     }
 
@@ -226,6 +271,16 @@ mod tests {
 
     fn node(id: u64, peer: &str, state: &str) -> proto::Node {
         proto::Node { id, peer: peer.into(), state: state.into(), ..proto::Node::default() }
+    }
+
+    #[test]
+    fn a_clock_is_judged_by_the_median() {
+        assert_eq!(off_by(vec![]), None);
+        assert_eq!(off_by(vec![900]), None, "of two nobody can say which is wrong");
+        assert_eq!(off_by(vec![900, 905]), Some(900), "both others say so");
+        assert_eq!(off_by(vec![5, 900]), Some(5), "it is the other one");
+        assert_eq!(off_by(vec![-900, -905]), Some(-900));
+        assert_eq!(off_by(vec![10, -900, 12, 11]), Some(10));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -196,6 +197,7 @@ impl Node {
             peers: self.config.cluster.peers.clone(),
             own: self.peer_address.clone(),
             door: Arc::clone(&self.door),
+            aside: AtomicBool::new(false),
         };
         member.process.also(tokio::spawn(watch.run()));
         self.member = Some(member);

@@ -1,5 +1,6 @@
 """A leader that is stopped for longer than its lease, while another takes over."""
 
+import pathlib
 import signal
 import threading
 import time
@@ -128,6 +129,53 @@ def catalog_leader():
         return f"{2 * KEYS} writes and reads took {took:.1f} s"
 
 
+def clock_off():
+    """a node whose clock is 2 s off gives its leaderships up and takes none, says so, and leads again once it is right"""
+    library = next(pathlib.Path("/usr/lib").glob("**/faketime/libfaketime.so.1"), None)
+    check(library, "libfaketime is not installed")
+    with Folder() as folder, Cluster(folder) as cluster:
+        with cluster.wire("a") as client:
+            create_table(client, "lease")
+        offset = pathlib.Path(folder, "offset")
+        offset.write_text("+0s")
+        cluster.kill("b")
+        cluster.environment |= {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(offset),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        cluster.start()
+        until(lambda: "b" in cluster.leaders().values(), "b leads nothing although its clock is right")
+        offset.write_text("+2s")
+        began = time.monotonic()
+        until(lambda: "b" not in cluster.leaders().values(), "b leads although its clock is off")
+        took = time.monotonic() - began
+        check("the clock of node" in (cluster.folder / "b.log").read_text(errors="replace"), "b does not say why")
+        for zone in ZONES:
+            with cluster.wire(zone) as client:
+                put(client, f"by {zone}", 1)
+                same(read(client, "lease", f"by {zone}")["Item"]["n"]["N"], "1", zone)
+        # Nobody else can lead what the leaders' nodes led: b must not take it.
+        cluster.signal("c", signal.SIGTERM)
+        until(lambda: cluster.pid("c") is None, "c does not end")
+        with cluster.wire("a") as client:
+            put(client, "by a", 2)
+        same({zone for zone in cluster.leaders().values()}, {"a"}, "who leads while c is away")
+        cluster.start()
+        offset.write_text("+0s")
+        until(lambda: "b" in cluster.leaders().values(), "b leads nothing although its clock is right again")
+        return f"gave up after {took:.1f} s"
+
+
+def until(condition, otherwise, patience=45.0):
+    """Waits for the condition."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        check(time.monotonic() < deadline, otherwise)
+        time.sleep(0.1)
+
+
 def silent_peer():
     """a node that is stopped slows nobody down for long: failover within five seconds"""
     with Folder() as folder, Cluster(folder) as cluster:
@@ -152,4 +200,4 @@ def silent_peer():
         return f"the slowest write took {slowest:.2f} s"
 
 
-CASES = [never_stale, catalog_leader, silent_peer]
+CASES = [never_stale, catalog_leader, silent_peer, clock_off]

@@ -4,7 +4,7 @@
 //! was destroyed leaves a tombstone: its id never speaks again from this node.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -52,7 +52,8 @@ impl Host {
         let suspend = Arc::new(SuspendWatch::new(Arc::clone(&clock)));
         // A sender's transfer numbers differ between its lives, so that a receiver never joins two snapshots.
         let transfers = Arc::new(AtomicU64::new(clock.now_micros()));
-        let around = Surroundings { engine, transport, clock, suspend, settings, transfers };
+        let aside = Arc::default();
+        let around = Surroundings { engine, transport, clock, suspend, settings, transfers, aside };
         Self { node, log, around, replicas: Arc::new(Replicas::new()), changing: tokio::sync::Mutex::new(()) }
     }
 
@@ -218,6 +219,18 @@ impl Host {
         }
         while leading.iter().any(Replica::leads) && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// From now on this node leads nothing and stands for no election, or again as any other. Leaderships that it has are
+    /// handed over first, for `bound` at the most. For a node whose clock cannot be trusted to stamp commands.
+    pub async fn stand_aside(&self, aside: bool, bound: Duration) {
+        self.around.aside.store(aside, Ordering::SeqCst);
+        for replica in self.replicas.all() {
+            replica.heed_aside();
+        }
+        if aside {
+            self.hand_over(bound).await;
         }
     }
 

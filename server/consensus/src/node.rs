@@ -110,6 +110,9 @@ pub(crate) async fn deliver(replica: &Replica, message: RaftRequest) -> Result<R
             raft.pre_vote(request).await.map(RaftResponse::Vote).map_err(|e| stopped(&e))
         }
         RaftRequest::Transfer(request) => {
+            if replica.stands_aside() {
+                return Err(TransportError::Unreachable("this node leads nothing: its clock is off".into()));
+            }
             let outcome = raft.handle_transfer_leader(request).await.map_err(|e| stopped(&e))?;
             Ok(RaftResponse::Transfer(outcome.map_err(|refusal| transfer_refusal(&refusal))))
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
@@ -65,6 +65,8 @@ pub struct Surroundings {
     pub settings: RaftSettings,
     /// Numbers snapshot transfers.
     pub transfers: Arc<AtomicU64>,
+    /// Whether this node leads nothing for now ([`crate::Host::stand_aside`]).
+    pub aside: Arc<AtomicBool>,
 }
 
 /// What is known of a replica at a moment; for status, metrics and routing.
@@ -117,6 +119,7 @@ struct Inner {
     gate: VoteGate,
     receiver: Receiver,
     heard: Heard,
+    aside: Arc<AtomicBool>,
     /// Without a sign of a leader for this long, there is none.
     silence: Duration,
 }
@@ -181,11 +184,13 @@ impl Replica {
             .map_err(|fatal| ReadError::Stopped(fatal.to_string()))?;
         if let Some(wait) = gate.remaining() {
             raft.runtime_config().elect(false);
-            let raft = raft.clone();
+            let (raft, aside) = (raft.clone(), Arc::clone(&around.aside));
             tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
-                raft.runtime_config().elect(true);
+                raft.runtime_config().elect(!aside.load(Ordering::SeqCst));
             });
+        } else if around.aside.load(Ordering::SeqCst) {
+            raft.runtime_config().elect(false);
         }
         let (queue, waiting) = mpsc::channel(around.settings.queue);
         tokio::spawn(propose::run(raft.clone(), Arc::clone(&around.clock), around.settings.clone(), waiting));
@@ -206,6 +211,7 @@ impl Replica {
             gate,
             receiver,
             heard: Heard::never(),
+            aside: Arc::clone(&around.aside),
             silence: around.settings.silence(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -232,7 +238,7 @@ impl Replica {
     /// Stands for election now, without waiting for a timeout; the others must not have a live leader. A replica that
     /// withholds its vote does not stand: it would vote for itself.
     pub async fn campaign(&self) {
-        if self.inner.gate.remaining().is_some() {
+        if self.inner.gate.remaining().is_some() || self.stands_aside() {
             return;
         }
         // A stopped replica does not stand; nobody needs to hear of it.
@@ -353,6 +359,18 @@ impl Replica {
             false => self.inner.heard.ago(),
         };
         silent.is_some_and(|silent| silent < self.inner.silence)
+    }
+
+    /// Whether this replica's node leads nothing for now.
+    pub(crate) fn stands_aside(&self) -> bool {
+        self.inner.aside.load(Ordering::SeqCst)
+    }
+
+    /// Stands for elections or not, as the node says. The end of the wait after a start looks again by itself.
+    pub(crate) fn heed_aside(&self) {
+        if self.inner.gate.remaining().is_none() {
+            self.inner.raft.runtime_config().elect(!self.stands_aside());
+        }
     }
 
     /// Whether this replica believes it leads.
