@@ -201,7 +201,9 @@ impl Watch {
 
     /// A node whose clock is off leads nothing: the times that it gave commands would be wrong.
     async fn judge_clock(&self, answers: &[(String, proto::StatusResponse, u64)]) {
-        let apart = answers.iter().map(|(_, status, halfway)| status.now_micros.cast_signed() - halfway.cast_signed());
+        let apart = answers
+            .iter()
+            .map(|(_, status, halfway)| status.now_micros.cast_signed() - halfway.cast_signed());
         let Some(off) = off_by(apart.collect()) else { return };
         let aside = off.unsigned_abs() > CLOCK_OFF_MAX;
         if aside != self.aside.swap(aside, Ordering::Relaxed) {
