@@ -162,6 +162,12 @@ pub struct Watch {
     pub aside: AtomicBool,
 }
 
+/// How far a node's clock was from this one's, microseconds; `None` where it was not told, as a version before this rule does
+/// not tell it.
+fn apart(status: &proto::StatusResponse, halfway: u64) -> Option<i64> {
+    (status.now_micros != 0).then(|| status.now_micros.cast_signed() - halfway.cast_signed())
+}
+
 /// How far the median of all clocks is from this node's, microseconds, given how far each other one is; `None` where too few
 /// are known to tell whose is wrong.
 fn off_by(others: Vec<i64>) -> Option<i64> {
@@ -201,9 +207,7 @@ impl Watch {
 
     /// A node whose clock is off leads nothing: the times that it gave commands would be wrong.
     async fn judge_clock(&self, answers: &[(String, proto::StatusResponse, u64)]) {
-        let apart = answers
-            .iter()
-            .map(|(_, status, halfway)| status.now_micros.cast_signed() - halfway.cast_signed());
+        let apart = answers.iter().filter_map(|(_, status, halfway)| apart(status, *halfway));
         let Some(off) = off_by(apart.collect()) else { return };
         let aside = off.unsigned_abs() > CLOCK_OFF_MAX;
         if aside != self.aside.swap(aside, Ordering::Relaxed) {
@@ -283,6 +287,13 @@ mod tests {
         assert_eq!(off_by(vec![5, 900]), Some(5), "it is the other one");
         assert_eq!(off_by(vec![-900, -905]), Some(-900));
         assert_eq!(off_by(vec![10, -900, 12, 11]), Some(10));
+    }
+
+    #[test]
+    fn a_clock_that_is_not_told_is_no_clock_at_1970() {
+        let at = |now_micros| proto::StatusResponse { now_micros, ..proto::StatusResponse::default() };
+        assert_eq!(apart(&at(0), 1_000), None);
+        assert_eq!(apart(&at(1_700), 1_000), Some(700));
     }
 
     #[test]
